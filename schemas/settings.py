@@ -1,0 +1,163 @@
+"""All settings of the product: one frozen value, read from the environment once, all problems reported in one go."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from schemas.errors import ConfigurationError
+
+_PORTS = 16  # a local stack uses the ports port_base .. port_base + 15
+
+
+def _setting(variable: str, default: object, help_text: str, *, secret: bool = False) -> object:
+    metadata = {"variable": variable, "help": help_text, "secret": secret}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says. `Settings.from_env(os.environ)`; tests build it directly.
+
+    Attributes are documented by the `help` of each field; `settings.describe()` prints them with secrets masked.
+    """
+
+    home: Path = _setting("XINLIU_HOME", Path(".xinliu"), "folder of all local data")  # type: ignore[assignment]
+    bootstrap_servers: str | None = _setting(  # type: ignore[assignment]
+        "XINLIU_BOOTSTRAP_SERVERS", None, "Kafka to use; unset = the local broker"
+    )
+    clickhouse_url: str | None = _setting(  # type: ignore[assignment]
+        "XINLIU_CLICKHOUSE_URL", None, "ClickHouse to use; unset = the local engine"
+    )
+    clickhouse_user: str = _setting("XINLIU_CLICKHOUSE_USER", "default", "user of ClickHouse")  # type: ignore[assignment]
+    clickhouse_password: str = _setting(  # type: ignore[assignment]
+        "XINLIU_CLICKHOUSE_PASSWORD", "", "password of ClickHouse", secret=True
+    )
+    clickhouse_database: str = _setting(  # type: ignore[assignment]
+        "XINLIU_CLICKHOUSE_DATABASE", "credit", "database of the store"
+    )
+    port_base: int = _setting("XINLIU_PORT_BASE", 19500, "first port of the local stack")  # type: ignore[assignment]
+    partitions: int = _setting(  # type: ignore[assignment]
+        "XINLIU_PARTITIONS", 4, "P, partitions of every topic that is keyed by subject; fixed for a topic epoch"
+    )
+    replication_factor: int = _setting(  # type: ignore[assignment]
+        "XINLIU_REPLICATION_FACTOR", 1, "replicas of every topic; 3 on a cluster"
+    )
+    reference_dir: Path | None = _setting(  # type: ignore[assignment]
+        "XINLIU_REFERENCE", None, "folder of reference tables that replace the shipped ones"
+    )
+    mappings_dir: Path | None = _setting(  # type: ignore[assignment]
+        "XINLIU_MAPPINGS", None, "folder of mappings beside the shipped ones"
+    )
+    slot: int = _setting("XINLIU_SLOT", 0, "number of this process among its lane's processes")  # type: ignore[assignment]
+    batch_rows: int = _setting("XINLIU_BATCH_ROWS", 20_000, "events per transaction, at most")  # type: ignore[assignment]
+    batch_wait_ms: int = _setting(  # type: ignore[assignment]
+        "XINLIU_BATCH_WAIT_MS", 20, "longest wait for a batch to fill, in milliseconds"
+    )
+    kafka_heap_mb: int = _setting("XINLIU_KAFKA_HEAP_MB", 512, "heap of the local broker")  # type: ignore[assignment]
+    clickhouse_memory_mb: int = _setting(  # type: ignore[assignment]
+        "XINLIU_CLICKHOUSE_MEMORY_MB", 4096, "memory limit of the local ClickHouse engine"
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read every XINLIU_ variable; raise one ConfigurationError that lists all problems."""
+        values: dict[str, object] = {}
+        problems: list[str] = []
+        known = {f.metadata["variable"]: f for f in fields(cls)}
+        for variable, spec in known.items():
+            text = environ.get(variable)
+            if text is None or text == "":
+                continue
+            kind = str(spec.type)
+            if "int" in kind:
+                if re.fullmatch(r"-?\d+", text):
+                    values[spec.name] = int(text)
+                else:
+                    problems.append(f"{variable} must be a whole number")
+            elif "Path" in kind:
+                values[spec.name] = Path(text)
+            else:
+                values[spec.name] = text
+        settings = cls(**values)  # type: ignore[arg-type]
+        problems += settings.problems()
+        if problems:
+            raise ConfigurationError("reading the settings: " + "; ".join(problems))
+        return settings
+
+    def problems(self) -> list[str]:
+        """Every reason why these settings can not work, as half-sentences."""
+        found: list[str] = []
+        if not 1024 <= self.port_base <= 65535 - _PORTS:
+            found.append(f"XINLIU_PORT_BASE must be between 1024 and {65535 - _PORTS}")
+        if not 1 <= self.partitions <= 512:
+            found.append("XINLIU_PARTITIONS must be between 1 and 512")
+        if not 1 <= self.batch_rows <= 200_000:
+            found.append("XINLIU_BATCH_ROWS must be between 1 and 200000")
+        if self.batch_wait_ms < 0:
+            found.append("XINLIU_BATCH_WAIT_MS must not be negative")
+        if self.slot < 0:
+            found.append("XINLIU_SLOT must not be negative")
+        if self.clickhouse_url is not None and urlsplit(self.clickhouse_url).scheme not in ("http", "https"):
+            found.append("XINLIU_CLICKHOUSE_URL must start with http:// or https://")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.clickhouse_database):
+            found.append("XINLIU_CLICKHOUSE_DATABASE must be a plain identifier")
+        for name in ("reference_dir", "mappings_dir"):
+            folder = getattr(self, name)
+            if folder is not None and not folder.is_dir():
+                found.append(f"{folder} (from {name}) is not a folder")
+        return found
+
+    @property
+    def kafka(self) -> str:
+        """Bootstrap servers in effect."""
+        return self.bootstrap_servers or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def clickhouse(self) -> str:
+        """URL of the store in effect."""
+        return self.clickhouse_url or f"http://127.0.0.1:{self.clickhouse_port}"
+
+    @property
+    def kafka_port(self) -> int:
+        return self.port_base
+
+    @property
+    def kafka_controller_port(self) -> int:
+        return self.port_base + 1
+
+    @property
+    def clickhouse_port(self) -> int:
+        return self.port_base + 2
+
+    @property
+    def intake_port(self) -> int:
+        return self.port_base + 3
+
+    @property
+    def register_port(self) -> int:
+        return self.port_base + 4
+
+    @property
+    def store_port(self) -> int:
+        return self.port_base + 5
+
+    @property
+    def ops_port(self) -> int:
+        return self.port_base + 6
+
+    def describe(self) -> list[tuple[str, str, str]]:
+        """(variable, value with secrets masked, help) of every setting, for people and docs."""
+        rows: list[tuple[str, str, str]] = []
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            shown = "" if value is None else str(value)
+            if spec.metadata["secret"] and shown:
+                shown = "********"
+            rows.append((spec.metadata["variable"], shown, spec.metadata["help"]))
+        return rows
+
+    def __repr__(self) -> str:
+        """Secrets masked, so that a log line or a test failure can not show one."""
+        return "Settings(" + ", ".join(f"{variable}={value}" for variable, value, _ in self.describe()) + ")"
