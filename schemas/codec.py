@@ -113,7 +113,22 @@ def _decode_carefully(message: Message, values: Sequence[bytes | None], head: bo
         except Exception:  # fastavro raises many kinds; each says the same: these bytes are not that record
             faults.append((index, "event_undecodable"))
     schema = _arrow_schema(message, head)
-    return Decoded(_from_records(records, schema), np.array(rows, np.int64), faults, unknown)
+    try:
+        batch = _from_records(records, schema)
+    except (pa.ArrowInvalid, OverflowError):  # a number beyond its type, which this codec reads: find whose
+        fits = [_fits(record, schema) for record in records]
+        faults += [(row, "event_undecodable") for row, fit in zip(rows, fits, strict=True) if not fit]
+        rows = [row for row, fit in zip(rows, fits, strict=True) if fit]
+        batch = _from_records([record for record, fit in zip(records, fits, strict=True) if fit], schema)
+    return Decoded(batch, np.array(rows, np.int64), sorted(faults), unknown)
+
+
+def _fits(record: dict[str, Any], schema: pa.Schema) -> bool:
+    try:
+        _from_records([record], schema)
+    except (pa.ArrowInvalid, OverflowError):
+        return False
+    return True
 
 
 def _read(value: bytes, older: dict[str, Any] | None, reader: Any) -> dict[str, Any]:
