@@ -1,0 +1,95 @@
+"""What every test may ask for: one real broker and one real ClickHouse engine per run, and settings that use them.
+
+Both start when the first test asks for them, and end with the run however it ends.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_part
+from deploy.local.parts import PartProcess
+from deploy.local.processes import free_port_base
+from schemas.settings import Settings
+
+_PORTS_OF_A_STACK = 16
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A server that a test may kill and start again; whoever stops it starts it again before the test ends."""
+
+    process: PartProcess
+    data_dir: Path
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, None while it does not run."""
+        return self.process.pid
+
+    @property
+    def log_file(self) -> Path:
+        """What the server printed."""
+        return self.process.log_file
+
+    def start(self) -> None:
+        """Return once it is ready; starting what runs already is an error of the test."""
+        assert self.process.pid is None, f"{self.process.part.name} runs already"
+        self.process.start()
+
+    def stop(self) -> None:
+        """In order; returns once the process is gone."""
+        self.process.stop()
+
+    def kill9(self) -> None:
+        """By force; returns once the process is gone."""
+        self.process.kill9()
+
+
+@dataclass(frozen=True)
+class Broker(LocalServer):
+    """A real single-node Kafka."""
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port for clients."""
+        return self.process.part.url
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The one broker of this run. Topics live as long as the run: give yours a name of its own."""
+    folder = tmp_path_factory.mktemp("broker")
+    port = free_port_base(2)
+    config = BrokerConfig(folder / "data", port, port + 1, heap_mb=256, session_timeout_ms=SESSION_TIMEOUT_MS_TEST)
+    server = Broker(PartProcess(broker_part(config), folder / "broker.log"), config.data_dir)
+    yield from _running(server)
+
+
+Server = TypeVar("Server", bound=LocalServer)
+
+
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def settings_for() -> Callable[..., Settings]:
+    """`settings_for(home, broker=..., clickhouse=..., **fields)`: settings with free ports of their own."""
+
+    def build(home: Path, *, broker: Broker | None = None, **overrides: object) -> Settings:
+        settings = Settings(home=home, port_base=free_port_base(_PORTS_OF_A_STACK))
+        if broker is not None:
+            settings = replace(settings, bootstrap_servers=broker.bootstrap)
+        return replace(settings, **overrides)  # type: ignore[arg-type]
+
+    return build
