@@ -164,7 +164,13 @@ def _arrow(avro_type: Any) -> pa.DataType:
 CREDIT_EVENT = Message(
     "CreditEvent",
     "What a department reports about one organisation, as reported.",
-    (*_ORIGIN, *_ACT, *_ORDER, *_FACTS),
+    (
+        *_ORIGIN,
+        *_ACT,
+        *_ORDER,
+        *_FACTS,
+        Field("faults", STRINGS, "what the adapter could not read, reason:field; such an event is quarantined"),
+    ),
 )
 IDENTIFIED_EVENT = Message(
     "IdentifiedEvent",
