@@ -89,7 +89,9 @@ _HEAD = (
     Field("subject_key", STRING, "org:<organisation code>, reg:<registration number> or SCHEME:<number>"),
     Field("department", STRING, "who reported: the name of the topic, never taken from the payload"),
     *_ACT,
-    Field("effective_on", MAYBE_DATE, "date that orders the event: of the decision, or of the document that changes it"),
+    Field(
+        "effective_on", MAYBE_DATE, "date that orders the event: of the decision, or of the document that changes it"
+    ),
     *_ORDER,
     Field("source_partition", INT, "partition of the department's topic"),
     Field("source_offset", LONG, "offset there"),
@@ -97,7 +99,9 @@ _HEAD = (
 )
 _REVISION = (
     Field("revision", INT, "counts the states of a record, from 1"),
-    Field("status", STRING, "valid, annulled, withdrawn, repaired, expired; a marker: superseded, conflicting, changed"),
+    Field(
+        "status", STRING, "valid, annulled, withdrawn, repaired, expired; a marker: superseded, conflicting, changed"
+    ),
     Field("outcome", STRING, "what the event did that wrote this revision"),
     Field("variant_of", STRING, "for a marker: the record whose other content it marks as seen; empty for a record"),
     Field("rank", INT, "3 deciding authority, 2 its superior, 1 others: who stands behind the content"),
@@ -175,8 +179,12 @@ CREDIT_EVENT = Message(
 IDENTIFIED_EVENT = Message(
     "IdentifiedEvent",
     "A report in one spelling, with the record and the subject that it is about.",
-    (*_HEAD, *_FACTS, Field("subject_id", STRING, "canonical identifier, SCHEME:NUMBER"),
-     Field("identity_version", INT, "version of the normaliser that made record_id")),
+    (
+        *_HEAD,
+        *_FACTS,
+        Field("subject_id", STRING, "canonical identifier, SCHEME:NUMBER"),
+        Field("identity_version", INT, "version of the normaliser that made record_id"),
+    ),
     head=len(_HEAD),
 )
 CREDIT_RECORD = Message(

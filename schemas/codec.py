@@ -56,9 +56,7 @@ def decode(
     return _decode_carefully(message, values, head, bytes_max)
 
 
-def _decode_fast(
-    message: Message, values: Sequence[bytes | None], head: bool, bytes_max: int
-) -> pa.RecordBatch | None:
+def _decode_fast(message: Message, values: Sequence[bytes | None], head: bool, bytes_max: int) -> pa.RecordBatch | None:
     """The whole batch at once, or None when anything about it is out of the ordinary."""
     if not values:
         return None

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Literal
 
 RECORD_BYTES_MAX = 1_000_000
-EVENT_BYTES_MAX = 256 * 1024  # an event is codes, numbers, dates and a link; more than this is a text that belongs elsewhere
+EVENT_BYTES_MAX = (
+    256 * 1024
+)  # an event is codes, numbers, dates and a link; more than this is a text that belongs elsewhere
 _DAY = timedelta(days=1)
 
 EVENTS_PREFIX = "credit.events."

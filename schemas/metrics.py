@@ -1,0 +1,103 @@
+"""Every metric, declared once: the lanes count with them, docs, alerts and dashboards are checked against them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+_SECONDS_SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SECONDS_END_TO_END = (
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.15,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.75,
+    1.0,
+    1.5,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    300.0,
+)
+_ROWS = (1.0, 10.0, 100.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, 100_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric: Prometheus name, kind, labels, and the sentence on its HELP line. Units last in the name."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("xinliu_events_total", "counter", "events that a lane took and committed", ("lane", "department")),
+    Metric("xinliu_outcomes_total", "counter", "events by what became of them", ("lane", "department", "outcome")),
+    Metric(
+        "xinliu_refusals_total",
+        "counter",
+        "events refused, by the kind of what the line forbids",
+        ("department", "reason", "kind"),
+    ),
+    Metric("xinliu_quarantined_total", "counter", "events set aside, by reason", ("department", "reason")),
+    Metric(
+        "xinliu_pilot_unit_events_total",
+        "counter",
+        "identified events of a pilot unit; units overlap",
+        ("unit", "outcome"),
+    ),
+    Metric("xinliu_batch_rows", "histogram", "events in a batch", ("lane",), _ROWS),
+    Metric("xinliu_batch_seconds", "histogram", "work on a batch, from taken to committed", ("lane",), _SECONDS_SHORT),
+    Metric(
+        "xinliu_transaction_seconds",
+        "histogram",
+        "an open transaction, from begin to committed",
+        ("lane",),
+        _SECONDS_SHORT,
+    ),
+    Metric(
+        "xinliu_transactions_aborted_total", "counter", "transactions aborted; their events were taken again", ("lane",)
+    ),
+    Metric(
+        "xinliu_lag_events",
+        "gauge",
+        "events between the committed position and the end",
+        ("lane", "topic", "partition"),
+    ),
+    Metric("xinliu_lag_seconds", "gauge", "age of the newest committed event while there is lag, else 0", ("lane",)),
+    Metric(
+        "xinliu_last_stable_lag_events",
+        "gauge",
+        "high watermark minus last stable offset: an open transaction upstream",
+        ("topic", "partition"),
+    ),
+    Metric(
+        "xinliu_partition_paused",
+        "gauge",
+        "1 = the partition waits for a reader that knows its schema id",
+        ("lane", "topic", "partition"),
+    ),
+    Metric("xinliu_state_rows", "gauge", "records and markers in register's state", ("partition",)),
+    Metric("xinliu_restore_seconds", "gauge", "the last restore of register's state", ("partition",)),
+    Metric("xinliu_expired_total", "counter", "records closed because their publication ended", ()),
+    Metric("xinliu_starts_total", "counter", "starts of a lane's process since its data folder was made", ("lane",)),
+    Metric("xinliu_store_rows_total", "counter", "rows that ClickHouse acknowledged", ("table",)),
+    Metric("xinliu_store_insert_seconds", "histogram", "one insert into ClickHouse", ("table",), _SECONDS_SHORT),
+    Metric(
+        "xinliu_end_to_end_seconds",
+        "histogram",
+        "from reported by the adapter to readable in credit.records, and to queryable in the store",
+        ("stage",),
+        _SECONDS_END_TO_END,
+    ),
+)
+
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}

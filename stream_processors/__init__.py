@@ -1,0 +1,1 @@
+"""The platform's side: lanes that turn reports into records, the store, and what people ask of them."""
