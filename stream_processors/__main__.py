@@ -1,0 +1,120 @@
+"""`xinliu`, the operator's command: run the lanes, keep the topics, and ask whether all is well.
+
+Non-goals: nothing about credit is decided here; each command calls one function of a module and shows its answer.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, XinliuError
+from schemas.settings import Settings
+
+# The modules behind the commands are imported by the commands, so that --help answers at once.
+
+app = App(
+    name="xinliu",
+    help="Xinliu 信流: public credit records of registered organisations. Begin with: xinliu topics apply, then "
+    "xinliu run intake, register and store (make up does all of it), then xinliu status.",
+    version_flags=["--version"],
+)
+topics_app = App(
+    name="topics", help="Compare Kafka's topics with the declaration. Next: xinliu topics plan, then apply."
+)
+app.command(topics_app)
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of a table.")]
+
+
+@app.command
+def run(
+    lane: Literal["intake", "register", "store"],
+    *,
+    bare: Annotated[
+        bool, Parameter(negative="", help="Run the loop alone, without Faust, /metrics and /healthz.")
+    ] = False,
+) -> int:
+    """Run one lane until it is told to stop. Next: xinliu status.
+
+    Exit code 70 is the lane's normal way back from trouble: start it again (a supervisor does), nothing is lost.
+    """
+    from stream_processors import worker
+
+    return (worker.run_bare if bare else worker.run)(lane, _settings()) or 0
+
+
+@topics_app.command(name="plan")
+def topics_plan(*, as_json: AsJson = False) -> int:
+    """List what differs between the broker and the declaration; exit 1 when something does. Next: apply."""
+    from stream_processors import topics
+
+    changes = topics.plan(_settings())
+    rows = [{"topic": c.topic, "action": c.action, "sentence": c.sentence} for c in changes]
+    if as_json:
+        _print_json({"changes": rows})
+    elif rows:
+        _print_rows(("topic", "action", "sentence"), rows)
+    else:
+        print("nothing to do: every topic stands as declared")
+    return EXIT_SOME_NOT_GOOD if rows else 0
+
+
+@topics_app.command(name="apply")
+def topics_apply(*, as_json: AsJson = False) -> int:
+    """Create missing topics and mend settings; exit 1 when something is left to do by hand. Next: xinliu run."""
+    from stream_processors import topics
+
+    changes = topics.apply(_settings())
+    words = {"create": "created", "configure": "configured", "by_hand": "left to you"}
+    rows = [{"topic": c.topic, "done": words[c.action], "sentence": c.sentence} for c in changes]
+    if as_json:
+        _print_json({"changes": rows})
+    elif rows:
+        _print_rows(("topic", "done", "sentence"), rows)
+    else:
+        print("nothing to do: every topic stands as declared")
+    return EXIT_SOME_NOT_GOOD if any(c.action == "by_hand" for c in changes) else 0
+
+
+def _settings() -> Settings:
+    return Settings.from_env(os.environ)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in columns))
+    Console().print(table)
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Errors are one sentence on stderr, with no stack trace."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:  # said by cyclopts already, with the usage
+        return EXIT_INPUT
+    except XinliuError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(answer(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
