@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.columns import fixed_width_rows
+from schemas.columns import Bytes, rows_of_width
 from schemas.reference.codes import placeholder_words, provinces, uscc_overrides, uscc_prefixes
 from schemas.reference.regions import load_regions
 
@@ -49,12 +49,13 @@ WARNINGS: tuple[Warning_, ...] = get_args(Warning_)
 FAULT_TYPE = pl.Enum(FAULTS)
 WARNING_TYPE = pl.Enum(WARNINGS)
 
-# Spaces of every width, invisible characters, hyphens of every length, and what spreadsheets put around a text.
-SEPARATORS = (
-    r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
-    r"\-_~\u2010-\u2015\u2212"
-)
+# Character classes (without their brackets) that Python's `re` and Polars read alike: spaces of every width,
+# characters that print nothing, hyphens of every length.
+SPACES = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+INVISIBLE = "\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+HYPHENS = "\\-_~\u2010-\u2015\u2212"
+BLANKS = SPACES + INVISIBLE
+SEPARATORS = BLANKS + HYPHENS
 _DECORATION = re.compile(f"[{SEPARATORS}'\"=\u2018\u2019\u201c\u201d`\u00b4]")
 _DECIMALS = re.compile(r"\.0+$")
 _SCIENTIFIC = r"^[0-9](?:\.[0-9]*)?E\+?[0-9]{1,3}$"
@@ -148,11 +149,184 @@ def uscc_tables(directory: Path | None = None) -> UsccTables:
 
 
 # Everything that the 18 characters add up to is gathered from one table per position and packed into one integer, so
-# that a column costs 18 look-ups and 17 additions per row. Fields of the integer, from the low end:
-_CHECK_BITS = np.uint64(0)  # 16 bits: weighted sum of GB 32100, check character included with weight 1
-_BODY_BITS = np.uint64(16)  # 12 bits: weighted sum of GB 11714, check character included with weight 1
-_ALPHABET_BITS = np.uint64(28)  # 6 bits: characters outside of the alphabet
-_REGION_FORMAT_BITS = np.uint64(34)  # 4 bits: characters of the region that are no digits
-_BODY_FORMAT_BITS = np.uint64(38)  # 2 bits: a check character of the body that is neither digit nor X
-_UNPLAIN_BITS = np.uint64(40)  # 6 bits: bytes that are neither digits nor upper-case letters: normalise first
-_REGION_BITS = np.uint64(46)  # 17 bits would not do for 999,999: 18 bits up to the top hold the 20-bit number modulo
+# that a column costs 18 look-ups and 17 additions per row. Fields of the integer, first bit and width:
+_CHECK = (0, 14)  # weighted sum of GB 32100, the check character with weight 1: a multiple of 31 when right
+_BODY = (14, 11)  # weighted sum of GB 11714, the check character with weight 1: a multiple of 11 when right
+_BAD_ALPHABET = (25, 5)  # how many characters are outside of the alphabet
+_BAD_REGION = (30, 3)  # how many characters of the region are no digits
+_BAD_BODY = (33, 1)  # whether the body's check character is neither digit nor X
+_NOT_PLAIN = (34, 5)  # how many bytes are neither digits nor upper-case letters, so that the code must be compacted
+_REGION = (39, 20)  # the region code as a number
+
+_REGION_POSITIONS = range(2, 8)
+_BODY_POSITIONS = range(8, 16)
+_BODY_CHECK_POSITION = 16
+_CHECK_POSITION = 17
+
+
+def _packed_tables() -> npt.NDArray[np.uint64]:
+    tables = np.zeros((LENGTH, 256), np.uint64)
+    for position in range(LENGTH):
+        for byte in range(256):
+            tables[position, byte] = _packed(position, chr(byte))
+    return tables
+
+
+def _packed(position: int, character: str) -> int:
+    """What one character at one position adds to the packed integer."""
+    in_alphabet = character in ALPHABET
+    is_digit = "0" <= character <= "9"
+    packed = 0 if in_alphabet else 1 << _BAD_ALPHABET[0]
+    if character not in _BODY_ALPHABET:
+        packed += 1 << _NOT_PLAIN[0]
+    if in_alphabet:
+        weight = 1 if position == _CHECK_POSITION else _WEIGHTS[position]
+        packed += ALPHABET.index(character) * weight << _CHECK[0]
+    if position in _REGION_POSITIONS:
+        packed += int(character) * 10 ** (7 - position) << _REGION[0] if is_digit else 1 << _BAD_REGION[0]
+    if position in _BODY_POSITIONS and character in _BODY_ALPHABET:
+        packed += _BODY_ALPHABET.index(character) * _BODY_WEIGHTS[position - 8] << _BODY[0]
+    if position == _BODY_CHECK_POSITION:
+        value = "0123456789X".find(character)
+        packed += value << _BODY[0] if value >= 0 else 1 << _BAD_BODY[0]
+    return packed
+
+
+_TABLES = _packed_tables()
+
+
+def _sums(matrix: Bytes) -> npt.NDArray[np.uint64]:
+    total = _TABLES[0][matrix[:, 0]]
+    for position in range(1, LENGTH):
+        total += _TABLES[position][matrix[:, position]]
+    return total
+
+
+def _part(packed: npt.NDArray[np.uint64], part: tuple[int, int]) -> npt.NDArray[np.uint32]:
+    first, width = part
+    return ((packed >> np.uint64(first)) & np.uint64((1 << width) - 1)).astype(np.uint32)
+
+
+_GOOD = np.uint8(len(FAULTS))  # beyond the last fault and the last warning: becomes null
+_SILENT = np.uint8(len(WARNINGS))
+
+
+def examine_usccs(codes: pl.Series, tables: UsccTables | None = None) -> pl.DataFrame:
+    """Judge a column of codes as they were written.
+
+    Args:
+        codes: strings, null allowed.
+        tables: reference tables, the shipped ones by default.
+
+    Returns:
+        One row per code:
+        `code` (String) the code in its normal spelling;
+        `fault` (Enum of FAULTS) what is wrong, null for a good code; where several things are wrong, the first of FAULTS;
+        `warning` (Enum of WARNINGS) what is unusual about a good code;
+        `org_code` (String) characters 9 to 17 of a good code, else null.
+
+    An unknown prefix or region is a warning, since registrars and regions are added faster than tables. A code that
+    fails a check but is on the override list is good, with a warning.
+    """
+    tables = tables or uscc_tables()
+    written = codes.fill_null("").rename("code")
+    rows, matrix = rows_of_width(written, LENGTH)
+    sums = _sums(matrix)
+    plain = (sums & np.uint64(((1 << _NOT_PLAIN[1]) - 1) << _NOT_PLAIN[0])) == 0
+    if rows is None and bool(plain.all()):
+        fault, warning = _judge(written, matrix, sums, tables)
+        return _answer(written, fault, warning)
+    plain_rows = np.flatnonzero(plain) if rows is None else rows[plain]
+    fault = np.full(len(written), _GOOD, np.uint8)
+    warning = np.full(len(written), _SILENT, np.uint8)
+    fault[plain_rows], warning[plain_rows] = _judge(written.gather(plain_rows), matrix[plain], sums[plain], tables)
+    other = np.ones(len(written), np.bool_)
+    other[plain_rows] = False
+    other_rows = np.flatnonzero(other)
+    compacted = compact_codes(written.gather(other_rows))
+    fault[other_rows], warning[other_rows] = _judge_unplain(written.gather(other_rows), compacted, tables)
+    return _answer(written.scatter(other_rows, compacted), fault, warning)
+
+
+def _answer(code: pl.Series, fault: npt.NDArray[np.uint8], warning: npt.NDArray[np.uint8]) -> pl.DataFrame:
+    faults = _enum(fault, FAULT_TYPE)
+    org_code = code.str.slice(ORGANISATION_CODE.start, ORGANISATION_CODE.stop - ORGANISATION_CODE.start)
+    if faults.null_count() < len(faults):
+        org_code = pl.select(pl.when(faults.is_null()).then(org_code)).to_series()
+    return pl.DataFrame(
+        {"code": code, "fault": faults, "warning": _enum(warning, WARNING_TYPE), "org_code": org_code}
+    )
+
+
+def _enum(numbers: npt.NDArray[np.uint8], dtype: pl.Enum) -> pl.Series:
+    """Numbers of an enumeration's words as that enumeration; the number after the last word as null."""
+    words = [*dtype.categories.to_list(), None]
+    return pl.Series(words, dtype=dtype).gather(numbers)
+
+
+def _judge(
+    codes: pl.Series, matrix: Bytes, sums: npt.NDArray[np.uint64], tables: UsccTables
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Faults and warnings of codes that are 18 digits and capital letters each."""
+    fault = np.full(len(codes), _GOOD, np.uint8)
+    warning = np.full(len(codes), _SILENT, np.uint8)
+    if len(codes) == 0:
+        return fault, warning
+    check_fails = _part(sums, _CHECK) % _MODULUS != 0
+    body_fails = (_part(sums, _BODY) % _BODY_MODULUS != 0) | (_part(sums, _BAD_BODY) != 0)
+    region_fails = _part(sums, _BAD_REGION) != 0
+    alphabet_fails = _part(sums, _BAD_ALPHABET) != 0
+    prefix = matrix[:, 0].astype(np.uint16) | (matrix[:, 1].astype(np.uint16) << np.uint16(8))
+    prefix_unknown = ~tables.known_prefix[prefix]
+    warning[~tables.known_region[_part(sums, _REGION)]] = WARNINGS.index("region_unknown")
+    warning[prefix_unknown] = WARNINGS.index("prefix_unknown")
+    # later lines win, so that the first of FAULTS is what remains
+    fault[check_fails] = FAULTS.index("check_digit")
+    fault[body_fails] = FAULTS.index("body_check")
+    fault[region_fails] = FAULTS.index("region_format")
+    fault[alphabet_fails] = FAULTS.index("alphabet")
+    doubtful = np.flatnonzero((fault != _GOOD) | prefix_unknown | (matrix[:, 0] == matrix[:, 1]))
+    if len(doubtful):
+        words = codes.gather(doubtful)
+        overridden = doubtful[words.is_in(list(tables.overrides)).to_numpy()]
+        fault[overridden] = _GOOD
+        warning[overridden] = WARNINGS.index("check_overridden")
+        repeated = (matrix[doubtful] == matrix[doubtful][:, :1]).all(axis=1)
+        listed = words.is_in(list(tables.placeholders)).to_numpy()
+        fault[doubtful[repeated | listed]] = FAULTS.index("placeholder")
+    warning[fault != _GOOD] = _SILENT
+    return fault, warning
+
+
+def _judge_unplain(
+    written: pl.Series, compacted: pl.Series, tables: UsccTables
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Faults and warnings of codes that had to be compacted first, or that are of another length."""
+    fault = np.full(len(compacted), _GOOD, np.uint8)
+    warning = np.full(len(compacted), _SILENT, np.uint8)
+    plain = compacted.str.contains(r"^[0-9A-Z]{18}$").to_numpy()
+    rows = np.flatnonzero(plain)
+    codes = compacted.gather(rows)
+    _, matrix = rows_of_width(codes, LENGTH)
+    fault[rows], warning[rows] = _judge(codes, matrix, _sums(matrix), tables)
+    odd = np.flatnonzero(~plain)
+    words = compacted.gather(odd)
+    # later lines win, so that the first of FAULTS is what remains
+    fault[odd] = FAULTS.index("alphabet")
+    fault[odd[(words.str.len_chars() != LENGTH).to_numpy()]] = FAULTS.index("length")
+    fault[odd[words.str.contains(_SCIENTIFIC).to_numpy()]] = FAULTS.index("scientific_notation")
+    fault[odd[_are_placeholders(words, written.gather(odd), tables).to_numpy()]] = FAULTS.index("placeholder")
+    fault[odd[_are_blank(written.gather(odd)).to_numpy()]] = FAULTS.index("empty")
+    return fault, warning
+
+
+def _are_placeholders(words: pl.Series, written: pl.Series, tables: UsccTables) -> pl.Series:
+    """Words of the table, one character repeated, and what was nothing but hyphens or quotes."""
+    first = words.str.slice(0, 1)
+    one_character = (words.str.len_chars() > 1) & (words.str.strip_chars(first) == "")
+    known = pl.Series(list(tables.placeholders), dtype=pl.String)
+    return words.is_in(known) | written.is_in(known) | one_character | (words == "")
+
+
+def _are_blank(written: pl.Series) -> pl.Series:
+    return written.str.replace_all(f"[{BLANKS}]", "") == ""
