@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_part
+from deploy.local.clickhouse.part import ClickHouseConfig, clickhouse_part
 from deploy.local.parts import PartProcess
 from deploy.local.processes import free_port_base
 from schemas.settings import Settings
@@ -70,6 +71,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     yield from _running(server)
 
 
+@dataclass(frozen=True)
+class ClickHouse(LocalServer):
+    """The real ClickHouse engine behind HTTP."""
+
+    @property
+    def url(self) -> str:
+        """http://host:port for clients."""
+        return self.process.part.url
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """The one ClickHouse of this run. Databases live as long as the run: give yours a name of its own."""
+    folder = tmp_path_factory.mktemp("clickhouse")
+    config = ClickHouseConfig(folder / "data", free_port_base(1), memory_mb=2048)
+    server = ClickHouse(PartProcess(clickhouse_part(config), folder / "clickhouse.log"), config.data_dir)
+    yield from _running(server)
+
+
 Server = TypeVar("Server", bound=LocalServer)
 
 
@@ -86,10 +106,14 @@ def _running(server: Server) -> Iterator[Server]:
 def settings_for() -> Callable[..., Settings]:
     """`settings_for(home, broker=..., clickhouse=..., **fields)`: settings with free ports of their own."""
 
-    def build(home: Path, *, broker: Broker | None = None, **overrides: object) -> Settings:
+    def build(
+        home: Path, *, broker: Broker | None = None, clickhouse: ClickHouse | None = None, **overrides: object
+    ) -> Settings:
         settings = Settings(home=home, port_base=free_port_base(_PORTS_OF_A_STACK))
         if broker is not None:
             settings = replace(settings, bootstrap_servers=broker.bootstrap)
+        if clickhouse is not None:
+            settings = replace(settings, clickhouse_url=clickhouse.url)
         return replace(settings, **overrides)  # type: ignore[arg-type]
 
     return build
