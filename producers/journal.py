@@ -1,0 +1,153 @@
+"""What this adapter sent: one entry for each submission, so that an interrupted file goes on where it stopped and
+its receipts can be asked for later.
+
+An entry holds positions, row numbers and reasons, never a value of the file, nor its name (a name may be a person's).
+What was sent is decided by the topic itself; the journal only says where to look.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from schemas.errors import InputError
+
+KEPT_MS = 30 * 86_400_000
+"""Receipts are kept for 30 days (`schemas.topics`): an older entry can answer nothing."""
+
+SENT_SCHEMA = {"row": pl.Int32, "part": pl.Int32, "reason": pl.String, "detail": pl.String}
+"""One line for each event that was sent (`reason` empty) and for each that was refused at the adapter."""
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One submission.
+
+    Attributes:
+        key: of the cluster, the department, the mapping, the order and the file's content: the same command again
+            has the same key.
+        source_version_ms: what `--corrects` or `--as-of` stands for in this submission, None without either.
+        event_starts, receipt_starts: ends of the two topics' partitions before anything was sent.
+        rows: rows of the file, 0 while it is being sent.
+    """
+
+    submission: str
+    key: str
+    department: str
+    mapping: str
+    started_at_ms: int
+    source_version_ms: int | None
+    event_starts: dict[int, int]
+    receipt_starts: dict[int, int]
+    state: Literal["sending", "sent"] = "sending"
+    rows: int = 0
+
+
+def key_of(parts: list[str], file_sha256: str) -> str:
+    """A short name for everything that makes two runs the same order."""
+    return hashlib.sha256("\x1f".join([*parts, file_sha256]).encode()).hexdigest()[:16]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"reading {path}: {(error.strerror or str(error)).lower()}; check the file's name") from error
+    return digest.hexdigest()
+
+
+class Journal:
+    """The folder `adapter` under the home of this installation."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "adapter"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self, entry: Entry) -> None:
+        """Write the entry down before the first message goes out."""
+        self._write(entry)
+
+    def finish(self, entry: Entry, rows: int, sent: pl.DataFrame) -> Entry:
+        """Every message is acknowledged: note the rows and what was sent (`SENT_SCHEMA`)."""
+        done = replace(entry, state="sent", rows=rows)
+        sent.write_parquet(self._sent_file(entry.submission))
+        self._write(done)
+        return done
+
+    def unfinished(self, key: str) -> Entry | None:
+        """The newest submission of this order that was begun and not finished."""
+        entries = [self._read(path) for path in self._folder.glob(f"*.{key}.json")]
+        begun = [entry for entry in entries if entry.state == "sending"]
+        return max(begun, key=lambda entry: entry.started_at_ms, default=None)
+
+    def abandon(self, entry: Entry) -> None:
+        """Forget an entry whose positions mean nothing any more."""
+        self._path(entry).unlink(missing_ok=True)
+
+    def load(self, submission: str) -> tuple[Entry, pl.DataFrame]:
+        """A finished submission and what was sent; raises InputError where it is unknown here or not finished."""
+        entries = [self._read(path) for path in self._folder.glob("*.json") if path.name.startswith(f"{submission}.")]
+        if not entries:
+            raise InputError(
+                f"looking for submission {submission}: it was not published from {self._folder.parent}; "
+                "set XINLIU_HOME to the folder that it was published from"
+            )
+        if entries[0].state == "sending":
+            raise InputError(
+                f"looking for submission {submission}: it was interrupted; run its publish command again, "
+                "which sends what is missing"
+            )
+        return entries[0], pl.read_parquet(self._sent_file(submission))
+
+    def prune(self, now_ms: int) -> None:
+        """Remove what is older than any receipt."""
+        for path in self._folder.iterdir():
+            if path.stat().st_mtime * 1000 < now_ms - KEPT_MS:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold an order for oneself; the system lets go of it when the process ends, however it ends."""
+        with (self._folder / f"{key}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(
+                    "publishing: another process is publishing this very file now; wait until it has ended"
+                ) from error
+            yield
+
+    def _path(self, entry: Entry) -> Path:
+        return self._folder / f"{entry.submission}.{entry.key}.json"
+
+    def _sent_file(self, submission: str) -> Path:
+        return self._folder / f"{submission}.parquet"
+
+    def _write(self, entry: Entry) -> None:
+        path = self._path(entry)
+        new = path.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(asdict(entry), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+
+    @staticmethod
+    def _read(path: Path) -> Entry:
+        fields = json.loads(path.read_text("utf-8"))
+        for name in ("event_starts", "receipt_starts"):  # JSON has text keys only
+            fields[name] = {int(number): offset for number, offset in fields[name].items()}
+        return Entry(**fields)

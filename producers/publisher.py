@@ -1,0 +1,285 @@
+"""Sends one file of a department: read, map, guard, publish; each event of each row reaches the topic once.
+
+An interrupted run is taken up by the same command: the journal names the submission and where it began, the topic
+itself says which events are there already, and only the others are sent. A file that was sent to its end is a new
+submission when it is sent again; the platform then answers that its rows are repeats.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from datetime import time as time_of_day
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+
+from producers.journal import SENT_SCHEMA, Entry, Journal, key_of, sha256_of
+from producers.kafka import Cluster, Sender, Undelivered, begin_offsets, end_offsets, look, read_up_to
+from producers.mapping import Mapped, Mapping
+from producers.readers import read
+from producers.stamp import Keys, messages, places_of, rows_of
+from schemas import codec, reference
+from schemas.avro import CREDIT_EVENT
+from schemas.errors import InputError, Retryable
+from schemas.settings import Settings
+from schemas.topics import events_topic, receipts_topic
+
+_HOME_ZONE = ZoneInfo("Asia/Shanghai")  # a date that a department gives means the day there
+_SETTLE_SECONDS = 1.0
+_FAREWELL_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a clerk asks for.
+
+    Attributes:
+        as_of: date that the file's rows are of; newer rows replace older ones of the same decision.
+        corrects: rows that differ replace what is on record: they are as new as the moment of publishing.
+        silence_seconds_max: give up when the platform does not answer for so long.
+    """
+
+    path: Path
+    department: str
+    mapping: Mapping
+    as_of: date | None = None
+    corrects: bool = False
+    silence_seconds_max: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run tells how far it is; each may be called often.
+
+    Attributes:
+        begun: submission, and how many of its events are on the topic already.
+        mapped: rows read and mapped so far.
+        acknowledged: events that the broker has taken in this run.
+    """
+
+    begun: Callable[[str, int], None] = lambda submission, events: None
+    mapped: Callable[[int], None] = lambda rows: None
+    acknowledged: Callable[[int], None] = lambda events: None
+
+
+class Interrupted(Retryable):
+    """The person pressed Ctrl-C; the message says what was sent and how to go on."""
+
+    exit_code = 130
+
+
+def publish(
+    settings: Settings, order: Order, now: Callable[[], datetime], progress: Progress = Progress()
+) -> tuple[Entry, pl.DataFrame]:
+    """Send a file to its department's topic, or what is missing of it; returns once every event is acknowledged.
+
+    Returns:
+        the journal's entry, and one line for each event sent or refused (`journal.SENT_SCHEMA`).
+
+    Raises:
+        InputError: the file, the department or the topic can not be used.
+        Retryable: the broker does not answer; the same command goes on where this one stopped.
+    """
+    _check(settings, order)
+    content = sha256_of(order.path)
+    topic, receipts = events_topic(order.department), receipts_topic(order.department)
+    cluster = look(settings)
+    cluster.require(settings, topic, receipts)
+    journal = Journal(settings.home)
+    journal.prune(_milliseconds(now()))
+    key = key_of([cluster.id, order.department, _mapping_name(order), _version_words(order)], content)
+    with journal.lock(key):
+        entry, there = _take_up(settings, order, journal, journal.unfinished(key), cluster.partitions[topic])
+        if entry is None:
+            entry = _new_entry(settings, order, key, cluster, now())
+            journal.begin(entry)
+        progress.begun(entry.submission, len(there))
+        rows, sent = _Run(settings, order, entry, there, now, progress).send()
+        return journal.finish(entry, rows, sent), sent
+
+
+def _check(settings: Settings, order: Order) -> None:
+    known = reference.load(settings.reference_dir).departments
+    if order.department not in known:
+        raise InputError(
+            f"publishing for {order.department}: no such department is registered; registered are {', '.join(known)}"
+        )
+    if order.as_of is not None and order.corrects:
+        raise InputError("publishing: --as-of and --corrects exclude each other, both say how new the rows are")
+
+
+def new_submission(department: str, now: datetime) -> str:
+    """A readable id: department, local date and time, four hex digits."""
+    return f"{department}-{now.astimezone(_HOME_ZONE):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _new_entry(settings: Settings, order: Order, key: str, cluster: Cluster, now: datetime) -> Entry:
+    topic, receipts = events_topic(order.department), receipts_topic(order.department)
+    version = now if order.corrects else None
+    if order.as_of is not None:
+        version = datetime.combine(order.as_of, time_of_day(), _HOME_ZONE)
+    return Entry(
+        submission=new_submission(order.department, now),
+        key=key,
+        department=order.department,
+        mapping=_mapping_name(order),
+        started_at_ms=_milliseconds(now),
+        source_version_ms=None if version is None else _milliseconds(version),
+        event_starts=end_offsets(settings, topic, cluster.partitions[topic]),
+        receipt_starts=end_offsets(settings, receipts, cluster.partitions[receipts]),
+    )
+
+
+def _mapping_name(order: Order) -> str:
+    return f"{order.mapping.name}@{order.mapping.version}"
+
+
+def _version_words(order: Order) -> str:
+    if order.corrects:
+        return "corrects"
+    return "" if order.as_of is None else order.as_of.isoformat()
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+# -- going on after an interruption -------------------------------------------------------------------------------
+
+
+def _take_up(
+    settings: Settings, order: Order, journal: Journal, entry: Entry | None, partitions: int
+) -> tuple[Entry | None, Keys]:
+    """The interrupted submission and the places of its events on the topic, or None and none."""
+    nothing = np.zeros(0, np.int64)
+    if entry is None:
+        return None, nothing
+    topic = events_topic(order.department)
+    begins, ends = begin_offsets(settings, topic, partitions), end_offsets(settings, topic, partitions)
+    starts = {number: entry.event_starts.get(number, 0) for number in range(partitions)}
+    if any(not begins[number] <= starts[number] <= ends[number] for number in starts):
+        journal.abandon(entry)  # retention took some of its events, or the topic was made anew
+        return None, nothing
+    return entry, np.unique(np.concatenate([nothing, *_events_there(settings, order, entry.submission, starts)]))
+
+
+def _events_there(settings: Settings, order: Order, submission: str, starts: dict[int, int]) -> list[Keys]:
+    """Places of the submission's events on the topic, from `starts` on.
+
+    What the interrupted process had handed to its operating system last may reach the log after we have looked. So
+    we look again until a second's wait has brought nothing more of this submission.
+    """
+    topic = events_topic(order.department)
+    found: list[Keys] = []
+    looked_before = False
+    while True:
+        ends = end_offsets(settings, topic, len(starts))
+        batches = read_up_to(settings, topic, starts, ends, order.silence_seconds_max)
+        fresh = [places for values in batches if len(places := _places_in(values, submission))]
+        if looked_before and not fresh:
+            return found
+        found += fresh
+        starts, looked_before = ends, True
+        time.sleep(_SETTLE_SECONDS)
+
+
+def _places_in(values: list[bytes], submission: str) -> Keys:
+    """Places of one submission's events among the messages of a topic."""
+    name = submission.encode()
+    decoded = codec.decode(CREDIT_EVENT, [value for value in values if name in value])
+    batch = decoded.batch.select(["submission", "source_row", "source_part"])
+    frame = pl.DataFrame(pl.from_arrow(batch)).filter(pl.col("submission") == submission)
+    return places_of(frame["source_row"], frame["source_part"])
+
+
+# -- sending ------------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """One pass through the file: maps all of it, sends what is not on the topic."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        order: Order,
+        entry: Entry,
+        there: Keys,
+        now: Callable[[], datetime],
+        progress: Progress,
+    ) -> None:
+        self._order = order
+        self._entry = entry
+        self._there = there
+        self._now = now
+        self._progress = progress
+        self._rows = 0
+        self._places: list[Keys] = [np.zeros(0, np.int64)]
+        self._accounts = [pl.DataFrame(schema=SENT_SCHEMA)]
+        topic = events_topic(order.department)
+        self._sender = Sender(settings, topic, order.silence_seconds_max, progress.acknowledged)
+
+    def send(self) -> tuple[int, pl.DataFrame]:
+        """Number of rows, and one line for each event."""
+        try:
+            for chunk in read(self._order.path, self._order.mapping.layout):
+                self._send_chunk(chunk.rows, self._order.mapping.apply(chunk))
+            self._sender.finish()
+        except Undelivered as failure:
+            raise Retryable(self._sentence(f"the broker stopped answering ({failure})", failure.values)) from failure
+        except KeyboardInterrupt:
+            left = self._sender.give_up(_FAREWELL_SECONDS)
+            raise Interrupted(self._sentence("interrupted", left)) from None
+        except InputError as error:
+            if self._sender.sent == 0:
+                raise
+            left = self._sender.give_up(_FAREWELL_SECONDS)
+            raise InputError(
+                f"{error}; {self._acknowledged(left)} rows before that were sent as {self._entry.submission}: mend the "
+                "file and publish it whole, these rows then come back as repeats"
+            ) from error
+        return self._rows, pl.concat(self._accounts)
+
+    def _send_chunk(self, rows: pl.Series, mapped: Mapped) -> None:
+        account = account_of(rows, mapped)
+        self._accounts.append(account)
+        self._rows += len(rows)
+        out = messages(
+            mapped.events,
+            self._entry.submission,
+            _milliseconds(self._now()),
+            self._entry.source_version_ms,
+            self._there,
+        )
+        self._places.append(out.places)
+        self._sender.send(out.values, out.keys)
+        self._progress.mapped(self._rows)
+
+    def _sentence(self, what: str, left: list[bytes]) -> str:
+        return (
+            f"publishing {self._order.path}: {what}; {self._acknowledged(left)} of the {self._rows} rows read so far "
+            f"are acknowledged as {self._entry.submission}; run the same command again to send the rest"
+        )
+
+    def _acknowledged(self, left: list[bytes]) -> int:
+        """Rows of which every event that was handed over has been acknowledged, in this run or before."""
+        handed = np.concatenate(self._places)
+        open_places = np.concatenate([_places_in(left, self._entry.submission), handed[self._sender.sent :]])
+        all_rows = np.unique(rows_of(np.concatenate([self._there, handed])))
+        return len(np.setdiff1d(all_rows, rows_of(open_places)))
+
+
+def account_of(rows: pl.Series, mapped: Mapped) -> pl.DataFrame:
+    """One line for each event and each refusal of a chunk (`journal.SENT_SCHEMA`); every row is in it."""
+    empty = pl.lit("")
+    events = pl.DataFrame(pl.from_arrow(mapped.events.select(["source_row", "source_part"]))).select(
+        pl.col("source_row").alias("row"), pl.col("source_part").alias("part"), reason=empty, detail=empty
+    )
+    refused = mapped.refused.select("row", pl.lit(-1).alias("part"), "reason", pl.col("detail").fill_null(""))
+    account = pl.concat([events.cast(SENT_SCHEMA), refused.cast(SENT_SCHEMA)])
+    lost = rows.filter(~rows.is_in(account["row"].unique().implode()))
+    assert len(lost) == 0, f"the mapping left {len(lost)} rows without an event and without a refusal"
+    return account
