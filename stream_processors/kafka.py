@@ -226,8 +226,9 @@ def _offsets(
     settings: Settings, topic: str, spec: OffsetSpec, level: IsolationLevel, partitions: Sequence[int] | None
 ) -> dict[int, int]:
     wanted = topic_partitions(settings, topic) if partitions is None else partitions
+    client = admin(settings)  # kept until the answers are here: they are lost with the client
     try:
-        answers = admin(settings).list_offsets(
+        answers = client.list_offsets(
             {TopicPartition(topic, partition): spec for partition in wanted},
             isolation_level=level,
             request_timeout=_ASK_SECONDS,
