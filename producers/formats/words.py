@@ -1,0 +1,34 @@
+"""Words that say nothing, and the folding by which two spellings of a header or a code word are the same."""
+
+import re
+import unicodedata
+
+import polars as pl
+
+# What clerks and databases write into a cell that should be empty.
+BLANK_WORDS = (
+    "无", "暂无", "空", "不详", "未知", "没有", "/", "//", "\\", "-", "--", "---", "—", "——", "－", "_", "*", ".", "。",
+    "null", "NULL", "Null", "(null)", "none", "None", "NONE", "nan", "NaN", "\\N", "N/A", "n/a", "#N/A", "undefined",
+)  # fmt: skip
+_EDGES = " \t\r\n\v\f\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
+
+
+def tidy(values: pl.Series) -> pl.Series:
+    """Text without white space and invisible characters at its edges; "" for a word that says nothing."""
+    stripped = values.str.strip_chars(_EDGES)
+    if stripped.str.contains(
+        "_x000D_", literal=True
+    ).any():  # a carriage return as Excel's XML escapes it
+        stripped = stripped.str.replace_all(
+            "_x000D_", " ", literal=True
+        ).str.strip_chars(_EDGES)
+    blank = stripped.is_in(BLANK_WORDS)
+    if not blank.any():
+        return stripped
+    return stripped.set(blank, "")
+
+
+def fold(text: str) -> str:
+    """Letters and digits only, width and case folded: 代码_1（统一社会信用代码） is 代码1统一社会信用代码."""
+    folded = unicodedata.normalize("NFKC", text.replace("_x000D_", "")).casefold()
+    return re.sub(r"[\W_]+", "", folded)

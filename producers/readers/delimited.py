@@ -1,0 +1,289 @@
+"""Rows of .csv, .tsv and .txt files, streamed.
+
+The separator is the one under which the header is found. A row with another number of cells than the header is
+handed out empty with the fault `row_shape`, in its place, so that it is counted and nothing of it is guessed.
+"""
+
+import bisect
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from producers.readers.chunk import Chunk, unique_names
+from producers.readers.layout import Layout
+from producers.readers.source import Source, Text, Utf8Stream, look_through
+from schemas.errors import InputError
+
+_SEPARATORS = (",", "\t", ";", "|")
+_HEAD_BYTES = 1 << 18
+_BLOCK_BYTES = 4 << 20
+_COLUMNS_TELLING = 4  # with fewer, a comma and a line break in one cell are no sign of a lost quotation mark
+
+
+class _Header:
+    """What the head of the file says: separator, header, and where the rows begin."""
+
+    def __init__(self, head: bytes, layout: Layout, doing: str) -> None:
+        lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", head.decode("utf-8", "ignore"))
+        best: tuple[int, int] | None = None
+        for separator in _SEPARATORS:
+            rows, ends = _leading_rows(lines, separator, layout.header_rows)
+            at = layout.find_header(rows)
+            if at is None:
+                continue
+            merit = (layout.score(rows[at]), len(rows[at]))
+            if best is None or merit > best:
+                best = merit
+                self.separator = separator
+                self.names = unique_names(_without_empty_end(rows[at]))
+                self.title = tuple(
+                    cell.strip() for row in rows[:at] for cell in row if cell.strip()
+                )
+                self.row = at + 1
+                self.bytes = len("".join(lines[: ends[at]]).encode())
+        if best is None:
+            raise InputError(
+                f"{doing}: none of the first {layout.header_rows} rows is a header that mapping {layout.mapping} knows; "
+                "check that it is the right mapping, and that the separator is a comma, tab, semicolon or |"
+            )
+
+
+def _leading_rows(
+    lines: list[str], separator: str, count: int
+) -> tuple[list[list[str]], list[int]]:
+    """The first rows, and after how many lines each ends."""
+    rows: list[list[str]] = []
+    ends: list[int] = []
+    reader = csv.reader(lines, delimiter=separator)
+    try:
+        for row in reader:
+            rows.append([cell.replace("\n", " ").replace("\r", " ") for cell in row])
+            ends.append(reader.line_num)
+            if len(rows) == count:
+                break
+    except csv.Error:
+        pass  # what could be read up to here is all that can be searched
+    return rows, ends
+
+
+def _without_empty_end(row: list[str]) -> list[str]:
+    while row and not row[-1].strip():
+        row = row[:-1]
+    return row
+
+
+def read_delimited(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:
+    """Stream the file; memory is bounded by the size of a chunk."""
+    text = look_through(source)
+    if text.quotes_odd:
+        _refuse_open_quote(source, text, layout)
+    with source.open() as (raw, disk):
+        stream = Utf8Stream(raw, text)
+        head = _read_head(stream)
+        header = _Header(head, layout, source.doing)
+        layout.check(header.names, source.doing)
+        stream.push_back(head[header.bytes :])
+        if header.bytes == len(head) and not (more := stream.read(1)):
+            return  # a header and no rows
+        elif header.bytes == len(head):
+            stream.push_back(more)
+        yield from _Rows(source, header, disk).chunks(stream, chunk_rows)
+
+
+def _read_head(stream: Utf8Stream) -> bytes:
+    head = b""
+    while len(head) < _HEAD_BYTES and (block := stream.read(_HEAD_BYTES - len(head))):
+        head += block
+    return head
+
+
+class _Rows:
+    """Batches of the CSV parser, with the rows that it could not take put back in their places."""
+
+    def __init__(self, source: Source, header: _Header, disk: BinaryIO) -> None:
+        self._source = source
+        self._header = header
+        self._disk = disk
+        self._next_number = 1  # of a data row, as the parser counts
+        self._odd: list[
+            tuple[int, str]
+        ] = []  # rows with another number of cells: (number, text), ascending
+
+    def chunks(self, stream: Utf8Stream, chunk_rows: int) -> Iterator[Chunk]:
+        waiting: list[pl.DataFrame] = []
+        try:
+            for batch in self._parse(stream):
+                waiting.append(self._numbered(pl.DataFrame(pl.from_arrow(batch))))
+                if sum(frame.height for frame in waiting) >= chunk_rows:
+                    rows = pl.concat(waiting)
+                    for start in range(
+                        0, rows.height - rows.height % chunk_rows, chunk_rows
+                    ):
+                        yield self._chunk(rows[start : start + chunk_rows])
+                    waiting = [rows[rows.height - rows.height % chunk_rows :]]
+        except pa.ArrowInvalid as error:
+            row = self._header.row + self._next_number
+            raise InputError(
+                f"{self._source.doing}: the rows from row {row} on can not be told apart, perhaps a quotation mark is "
+                f"never closed; rows before it were read; mend the file and run again"
+            ) from error
+        waiting.append(self._left_over())
+        rows = pl.concat(waiting)
+        if rows.height:
+            yield self._chunk(rows)
+
+    def _parse(self, stream: Utf8Stream) -> Iterator[pa.RecordBatch]:
+        names = self._header.names
+
+        def keep(row: pa_csv.InvalidRow) -> str:
+            self._odd.append((row.number, row.text))
+            return "skip"
+
+        reader = pa_csv.open_csv(
+            stream,
+            # One thread: only then does the parser know the number of a row that it could not take.
+            read_options=pa_csv.ReadOptions(
+                column_names=names, block_size=_BLOCK_BYTES, use_threads=False
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=self._header.separator,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=keep,
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types={name: pa.string() for name in names},
+                strings_can_be_null=False,
+            ),
+        )
+        with reader:
+            yield from reader
+
+    def _numbered(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Give each row its number, and put the odd rows that stand between them in their places."""
+        first = self._next_number
+        between = 0
+        numbers_odd = [number for number, _ in self._odd]
+        while (
+            count := bisect.bisect_left(numbers_odd, first + cells.height + between)
+        ) > between:
+            between = count
+        numbers = np.setdiff1d(
+            np.arange(first, first + cells.height + between, dtype=np.int64),
+            np.array(numbers_odd[:between], np.int64),
+            assume_unique=True,
+        )
+        self._next_number = first + cells.height + between
+        self._refuse_swallowed_rows(cells, numbers)
+        frame = cells.with_columns(
+            _row=pl.Series(numbers, dtype=pl.Int64), _fault=pl.lit(None, pl.String)
+        )
+        if between:
+            odd = self._odd_rows(self._odd[:between])
+            del self._odd[:between]
+            frame = pl.concat([frame, odd]).sort("_row")
+        return frame
+
+    def _left_over(self) -> pl.DataFrame:
+        odd, self._odd = self._odd, []
+        return self._odd_rows(odd)
+
+    def _odd_rows(self, odd: list[tuple[int, str]]) -> pl.DataFrame:
+        """Rows with another number of cells: too many cells that are all empty do no harm, all else is a fault."""
+        names = self._header.names
+        cells: list[list[str]] = []
+        faults: list[str | None] = []
+        for number, text in odd:
+            row = next(
+                csv.reader(io.StringIO(text), delimiter=self._header.separator), []
+            )
+            harmless = not any(cell.strip() for cell in row[len(names) :]) and len(
+                row
+            ) >= len(names)
+            blank = not any(cell.strip() for cell in row)
+            if not harmless and not blank:
+                self._refuse_swallowing(text, number)
+            cells.append(row[: len(names)] if harmless else [""] * len(names))
+            faults.append(None if harmless or blank else "row_shape")
+        columns = {
+            name: pl.Series([row[i] for row in cells], dtype=pl.String)
+            for i, name in enumerate(names)
+        }
+        return pl.DataFrame(
+            columns
+            | {
+                "_row": pl.Series([number for number, _ in odd], dtype=pl.Int64),
+                "_fault": pl.Series(faults, dtype=pl.String),
+            }
+        )
+
+    def _refuse_swallowed_rows(self, cells: pl.DataFrame, numbers: np.ndarray) -> None:  # type: ignore[type-arg]
+        """A cell that holds whole rows: a quotation mark was opened and closed far below."""
+        if len(self._header.names) < _COLUMNS_TELLING:
+            return
+        for name in cells.columns:
+            for index in cells[name].str.contains("\n", literal=True).arg_true():
+                self._refuse_swallowing(cells[name][index], int(numbers[index]))
+
+    def _refuse_swallowing(self, text: str, number: int) -> None:
+        separators = len(self._header.names) - 1
+        if separators + 1 < _COLUMNS_TELLING:
+            return
+        lines = text.splitlines()[1:]
+        if any(line.count(self._header.separator) >= separators for line in lines):
+            row = self._header.row + number
+            raise InputError(
+                f"{self._source.doing}: a quotation mark in row {row} swallows the rows below it; rows before it were "
+                "read; close or remove the mark and run again"
+            )
+
+    def _chunk(self, rows: pl.DataFrame) -> Chunk:
+        faults = rows["_fault"]
+        return Chunk(
+            cells=rows.drop("_row", "_fault"),
+            rows=(rows["_row"] + self._header.row).cast(pl.Int32).rename("row"),
+            faults=faults.rename("fault")
+            if faults.null_count() < len(faults)
+            else None,
+            title=self._header.title,
+            bytes_done=self._disk.tell(),
+        )
+
+
+def _refuse_open_quote(source: Source, text: Text, layout: Layout) -> None:
+    """Read a file with an odd number of quotation marks with care: is one of them still open at the end?"""
+    with source.open() as (raw, _):
+        stream = Utf8Stream(raw, text)
+        head = _read_head(stream)
+        separator = _Header(head, layout, source.doing).separator
+        stream.push_back(head)
+        lines = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", newline="")
+        last_line = "\x1e\n"
+        reader = csv.reader(_then(lines, last_line), delimiter=separator)
+        row, last = 0, [""]
+        limit = csv.field_size_limit(1 << 30)
+        try:
+            for row, last in enumerate(reader, start=1):
+                pass
+        finally:
+            csv.field_size_limit(limit)
+    if last != ["\x1e"]:
+        raise InputError(
+            f"{source.doing}: a quotation mark in row {row} is never closed, so the rows below it can not be told "
+            "apart; nothing of the file was sent; close or remove the mark and run again"
+        )
+
+
+def _then(lines: Iterator[str], last: str) -> Iterator[str]:
+    ended = True
+    for line in lines:
+        ended = line.endswith(("\n", "\r"))
+        yield line
+    yield last if ended else "\n" + last
