@@ -88,7 +88,9 @@ def org_code_check(body8: str) -> str:
     """
     if len(body8) != 8:
         raise ValueError("the check character is computed from 8 characters")
-    total = sum(_BODY_ALPHABET.index(character) * weight for character, weight in zip(body8, _BODY_WEIGHTS, strict=True))
+    total = sum(
+        _BODY_ALPHABET.index(character) * weight for character, weight in zip(body8, _BODY_WEIGHTS, strict=True)
+    )
     return "0123456789X"[-total % _BODY_MODULUS]
 
 
@@ -253,9 +255,7 @@ def _answer(code: pl.Series, fault: npt.NDArray[np.uint8], warning: npt.NDArray[
     org_code = code.str.slice(ORGANISATION_CODE.start, ORGANISATION_CODE.stop - ORGANISATION_CODE.start)
     if faults.null_count() < len(faults):
         org_code = pl.select(pl.when(faults.is_null()).then(org_code)).to_series()
-    return pl.DataFrame(
-        {"code": code, "fault": faults, "warning": _enum(warning, WARNING_TYPE), "org_code": org_code}
-    )
+    return pl.DataFrame({"code": code, "fault": faults, "warning": _enum(warning, WARNING_TYPE), "org_code": org_code})
 
 
 def _enum(numbers: npt.NDArray[np.uint8], dtype: pl.Enum) -> pl.Series:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from schemas.errors import ConfigurationError
-from schemas.reference import read_table
+from schemas.reference.tables import read_table
 
 Kind = Literal[
     "legal_person",
@@ -56,9 +56,7 @@ def uscc_prefixes(directory: Path | None = None) -> dict[str, Prefix]:
                 f"reading the reference table uscc_prefixes.csv: the entry of {characters} needs two characters, "
                 f"a kind of {', '.join(KINDS)} and a scope of {', '.join(SCOPES)}"
             )
-        prefixes[characters] = Prefix(
-            characters, row["registrar_zh"], row["registrar_en"], row["body_zh"], kind, scope
-        )
+        prefixes[characters] = Prefix(characters, row["registrar_zh"], row["registrar_en"], row["body_zh"], kind, scope)
     return prefixes
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from schemas.errors import ConfigurationError
-from schemas.reference import read_table
+from schemas.reference.tables import read_table
 
 Level = Literal["province", "prefecture", "county"]
 _LEVELS: tuple[Level, ...] = ("province", "prefecture", "county")

@@ -1,10 +1,4 @@
-"""Reference tables are data that people correct: this package reads them from CSV, and checks their columns.
-
-Each table is a .csv file in this folder; a folder of one's own (setting XINLIU_REFERENCE) may replace any of them, file
-by file. One module per subject gives the tables their types: `codes`, `regions`, `authorities`, `pilot_units`.
-
-Non-goals: no table is fetched from anywhere, and nothing here is remembered beyond a cache of pure file reads.
-"""
+"""Reading one reference table from its CSV file, with its columns checked."""
 
 import csv
 from pathlib import Path
