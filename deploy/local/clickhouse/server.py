@@ -174,7 +174,9 @@ class ClickHouseHttp:
                     pieces = chdb_engine.stream(connection, statement, output_format, bound)
                     return await self._stream(request, pieces, headers, output_format)
                 answer = await self._work(lambda: chdb_engine.run(connection, statement, default_format, bound))
-                return _whole(answer, headers, output_format)
+                # A client tells by this header that a statement has a result, be it an empty one.
+                has_result = statement.only_reads or bool(answer.body)
+                return _whole(answer, headers, output_format if has_result else None)
 
     @asynccontextmanager
     async def _context(self, parameters: dict[str, str]) -> AsyncIterator[Context]:

@@ -51,7 +51,7 @@ def parse(text: bytes) -> Statement:
 
     Raises EngineError for several statements at once, and for files of the server.
     """
-    verb = next((word for word, _ in _words(text)), b"")
+    verb = _verb(text)
     if verb == b"INSERT":
         return insert_with_rows(text) or Statement(text, verb)
     return Statement(text, verb, output_format=_check_and_find_format(text))
@@ -84,11 +84,14 @@ def insert_with_rows(head: bytes) -> Statement | None:
     return None
 
 
-def _words(text: bytes) -> Iterator[tuple[bytes, int]]:
-    """Unquoted words outside parentheses, in upper case, and where each begins.
+def _verb(text: bytes) -> bytes:
+    """The first word, in upper case; empty for a statement that begins with a parenthesis, as only a query can."""
+    first = next((token for token in _TOKEN.finditer(text) if token.lastgroup != "blank"), None)
+    return first.group().upper() if first is not None and first.lastgroup == "word" else b""
 
-    A statement may begin with parentheses; those words are inside, so its verb is empty: only a query can.
-    """
+
+def _words(text: bytes) -> Iterator[tuple[bytes, int]]:
+    """Unquoted words outside parentheses, in upper case, and where each begins."""
     depth = 0
     for token in _TOKEN.finditer(text):
         if token.lastgroup == "word" and depth == 0:
