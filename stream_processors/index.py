@@ -61,6 +61,16 @@ class Index:
     def __len__(self) -> int:
         return self.rows
 
+    def clear(self, capacity: int | None = None) -> None:
+        """Forget everything; with `capacity`, a table of exactly so many slots (a power of two)."""
+        self._allocate(capacity or self.capacity)
+        self.rows = 0
+        self._undo = []
+
+    def recount(self) -> None:
+        """Count the slots in use anew, after they were filled from outside."""
+        self.rows = int(np.count_nonzero(self.slots["revision"]))
+
     @property
     def capacity(self) -> int:
         return len(self.slots)

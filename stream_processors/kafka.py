@@ -245,6 +245,7 @@ def read_all(
     topic: str,
     *,
     start: Mapping[int, int] | None = None,
+    only: Sequence[int] | None = None,
     batch_rows: int = 50_000,
     read_committed: bool = True,
     between: Callable[[], None] | None = None,
@@ -256,11 +257,11 @@ def read_all(
     its way. Stops waiting for an open transaction only when it ends (at most the transaction time-out).
 
     Args:
-        start: offset per partition to start from; a partition that is not named starts at its beginning. With a
-            `start`, partitions that it does not name are left out only if its value is None.
+        start: offset per partition to start from; a partition that is not named starts at its beginning.
+        only: partitions to read; all by default.
         between: called between polls, e.g. to keep another consumer alive.
     """
-    ends = end_offsets(settings, topic)
+    ends = end_offsets(settings, topic, partitions=only)
     begins = {partition: (start or {}).get(partition, OFFSET_BEGINNING) for partition in ends}
     left = {
         partition for partition, end in ends.items() if end > 0 and (begins[partition] < 0 or begins[partition] < end)

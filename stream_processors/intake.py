@@ -1,0 +1,228 @@
+"""Intake, the first lane: reports become identified reports, or are set aside with a reason. Read this first.
+
+    departments' topics ──► decode ──► examine (guard, normalise, identify) ──► credit.identified
+                                                 └──► credit.quarantine, credit.receipts.<department>
+
+Stateless: any number of processes. Each event takes exactly one of the ways out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from schemas import codec
+from schemas.avro import CREDIT_EVENT, IDENTIFIED_EVENT, QUARANTINED
+from schemas.examine import REJECTS_SCHEMA, Examined, examine
+from schemas.hashing import partition_of
+from schemas.reasons import REASONS
+from schemas.reference import Reference
+from schemas.topics import EVENT_BYTES_MAX, IDENTIFIED, QUARANTINE, department_of, events_topic
+from stream_processors.kafka import Batch
+from stream_processors.lane import Output, Work
+from stream_processors.receipts import receipts
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Intake:
+    """The processor of the intake lane.
+
+    Args:
+        partitions: P, of `credit.identified` and everything behind it.
+        marker: a file that stands while the process lives. Where it stands at the start, the last end was unclean, and
+            the first batch is decoded message by message: the fast codec may have died of it.
+    """
+
+    name = "intake"
+
+    def __init__(self, reference: Reference, partitions: int, marker: Path | None = None) -> None:
+        self.topics: Sequence[str] = [events_topic(department) for department in reference.departments]
+        self._reference = reference
+        self._partitions = partitions
+        self._marker = marker
+        self._careful = marker is not None and marker.exists()
+        if marker is not None:
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+        self._unknown: list[tuple[int, int]] = []
+
+    def work(self, batch: Batch) -> Work:
+        """Decode, examine, and put every event on exactly one way out."""
+        decoded = codec.decode(CREDIT_EVENT, batch.values, careful=self._careful, bytes_max=EVENT_BYTES_MAX)
+        self._careful = False
+        self._unknown = decoded.unknown
+        faults = decoded.faults
+        if decoded.unknown:
+            keep, decoded, faults = _before_unknown(batch, decoded)
+            if len(keep) == 0:
+                return Work([])
+        departments = _departments(batch)
+        who = departments[0] if len(set(departments)) == 1 else pl.Series(departments).gather(decoded.rows)
+        examined = examine(decoded.batch, who, self._reference)
+        identified = _with_source(examined, batch, decoded.rows)
+        rejects = _rejects(examined, decoded.rows, faults)
+        outputs = [
+            _identified(identified, self._partitions),
+            _quarantined(rejects, batch, departments, decoded),
+            *receipts("intake", _reject_receipts(rejects, batch, departments, decoded)),
+        ]
+        return Work(outputs, _counts(departments, rejects, identified, self._reference))
+
+    def unknown_schemas(self) -> list[tuple[int, int]]:
+        return self._unknown
+
+    def closed(self) -> None:
+        """A clean end."""
+        if self._marker is not None:
+            self._marker.unlink(missing_ok=True)
+
+    def assigned(self, partitions: Sequence[int]) -> None:
+        """Nothing is kept by partition."""
+
+    def revoked(self) -> None:
+        """Nothing is kept by partition."""
+
+    def restore(self, keep_alive: Callable[[], None]) -> None:
+        """There is no state."""
+
+    def idle(self) -> Work | None:
+        return None
+
+    def committed(self, offsets: dict[int, int]) -> None:
+        """There is no state."""
+
+    def aborted(self) -> None:
+        """There is no state."""
+
+
+def _before_unknown(batch: Batch, decoded: codec.Decoded) -> tuple[Rows, codec.Decoded, list[tuple[int, str]]]:
+    """Only what lies before the first unknown schema id of its partition: the rest waits there, in order."""
+    limit: dict[tuple[str, int], int] = {}
+    for index, _ in decoded.unknown:
+        limit.setdefault((batch.topics[index], int(batch.partitions[index])), int(batch.offsets[index]))
+
+    def passes(index: int) -> bool:
+        bound = limit.get((batch.topics[index], int(batch.partitions[index])))
+        return bound is None or int(batch.offsets[index]) < bound
+
+    at = np.array([i for i, row in enumerate(decoded.rows.tolist()) if passes(row)], np.int64)
+    faults = [(index, reason) for index, reason in decoded.faults if passes(index)]
+    kept = codec.Decoded(decoded.batch.take(pa.array(at)), decoded.rows[at], faults, decoded.unknown)
+    return np.concatenate([kept.rows, np.array([i for i, _ in faults], np.int64)]), kept, faults
+
+
+def _departments(batch: Batch) -> list[str]:
+    names = {topic: department_of(topic) for topic in set(batch.topics)}
+    return [names[topic] for topic in batch.topics]
+
+
+def _with_source(examined: Examined, batch: Batch, decoded_rows: Rows) -> pa.RecordBatch:
+    """Where in the department's topic each identified report lies."""
+    at = decoded_rows[examined.rows]
+    columns = dict(zip(IDENTIFIED_EVENT.names, examined.identified.columns, strict=True))
+    columns["source_partition"] = pa.array(batch.partitions[at])
+    columns["source_offset"] = pa.array(batch.offsets[at])
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=IDENTIFIED_EVENT.arrow)
+
+
+def _identified(identified: pa.RecordBatch, partitions: int) -> Output:
+    keys = [key.encode() for key in identified["subject_key"].to_pylist()]
+    places = partition_of(keys, partitions) if keys else np.zeros(0, np.int32)
+    return Output(IDENTIFIED, codec.encode(IDENTIFIED_EVENT, identified), keys, places.tolist())
+
+
+def _rejects(examined: Examined, decoded_rows: Rows, faults: list[tuple[int, str]]) -> pl.DataFrame:
+    """Rejects by index in the batch (`at`) and row of the decoded events (`row`, -1 where nothing could be decoded)."""
+    of_events = examined.rejects.with_columns(at=pl.Series(decoded_rows[examined.rejects["row"].to_numpy()], dtype=pl.Int64))
+    if not faults:
+        return of_events
+    of_bytes = pl.DataFrame(
+        [(-1, REASONS[reason].outcome, reason, "", index) for index, reason in faults],
+        schema={**REJECTS_SCHEMA, "at": pl.Int64},
+        orient="row",
+    )
+    return pl.concat([of_events, of_bytes])
+
+
+def _origin(decoded: codec.Decoded, rows: pl.Series) -> pl.DataFrame:
+    """submission, row and part of rejects; blank where the event could not be read."""
+    frame = pl.DataFrame(pl.from_arrow(decoded.batch.select(["submission", "source_row", "source_part"])))
+    blank = pl.DataFrame({"submission": [""], "source_row": [0], "source_part": [0]}, schema=frame.schema)
+    with_blank = pl.concat([frame, blank])
+    return with_blank[rows.replace(-1, frame.height)]
+
+
+def _reject_receipts(
+    rejects: pl.DataFrame, batch: Batch, departments: list[str], decoded: codec.Decoded
+) -> pl.DataFrame:
+    at = rejects["at"].to_numpy()
+    origin = _origin(decoded, rejects["row"])
+    # A refused row's submission may itself be what the guard found: it is kept only where it is one of our own names.
+    ours = origin["submission"].str.contains(r"^[a-z0-9-]{1,40}-\d{8}-\d{6}-[0-9a-f]{4,8}$") | (
+        rejects["reason"] != "personal_number"
+    )
+    return rejects.select("outcome", "reason", "detail").with_columns(
+        department=pl.Series([departments[i] for i in at.tolist()], dtype=pl.String),
+        submission=pl.select(pl.when(ours).then(origin["submission"]).otherwise(pl.lit(""))).to_series(),
+        source_partition=pl.Series(batch.partitions[at]),
+        offset=pl.Series(batch.offsets[at]),
+        row=origin["source_row"],
+        part=origin["source_part"],
+        record_id=pl.lit(""),
+    )
+
+
+def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], decoded: codec.Decoded) -> Output:
+    """One message for each event that is set aside. Few in a sound file, so they are written one by one."""
+    values: list[bytes] = []
+    aside = rejects.filter(pl.col("outcome") == "quarantined")
+    for row, _, reason, detail, at in aside.select("row", "outcome", "reason", "detail", "at").iter_rows():
+        event = decoded.batch.slice(row, 1).to_pylist()[0] if row >= 0 else None
+        values.append(codec.encode_one(QUARANTINED, _aside(event, reason, detail, at, batch, departments)))
+    return Output(QUARANTINE, values, [None] * len(values), [0] * len(values))
+
+
+def _aside(
+    event: dict[str, Any] | None, reason: str, detail: str, at: int, batch: Batch, departments: list[str]
+) -> dict[str, Any]:
+    known = event or {}
+    return {
+        "department": departments[at],
+        "source_partition": int(batch.partitions[at]),
+        "source_offset": int(batch.offsets[at]),
+        "submission": known.get("submission", ""),
+        "source_row": known.get("source_row", 0),
+        "source_part": known.get("source_part", 0),
+        "event_id": known.get("event_id", ""),
+        "mapping": known.get("mapping", ""),
+        "category": known.get("category", ""),
+        "reason": reason,
+        "detail": detail,
+        "reported_at": known.get("reported_at"),
+        "event": json.dumps(event, ensure_ascii=False, default=str) if event else "",
+    }
+
+
+def _counts(
+    departments: list[str], rejects: pl.DataFrame, identified: pa.RecordBatch, reference: Reference
+) -> list[tuple[str, tuple[str, ...], float]]:
+    counts: list[tuple[str, tuple[str, ...], float]] = []
+    for department, events in pl.Series(departments).value_counts(name="n").iter_rows():
+        counts.append(("xinliu_events_total", ("intake", department), events))
+    who = rejects.with_columns(department=pl.Series([departments[i] for i in rejects["at"].to_list()], dtype=pl.String))
+    for department, outcome, reason, detail, n in (
+        who.group_by("department", "outcome", "reason", "detail").agg(n=pl.len()).iter_rows()
+    ):
+        counts.append(("xinliu_outcomes_total", ("intake", department, outcome), n))
+        if outcome == "refused":
+            counts.append(("xinliu_refusals_total", (department, reason, detail), n))
+        else:
+            counts.append(("xinliu_quarantined_total", (department, reason), n))
+    return counts

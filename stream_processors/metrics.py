@@ -1,0 +1,123 @@
+"""The lanes' side of `schemas.metrics`: one registry for a process, and histograms that take whole columns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from schemas import topics
+from schemas.metrics import BY_NAME, METRICS, Metric
+from stream_processors.kafka import Batch
+
+
+class ColumnHistogram(Collector):
+    """A Prometheus histogram that takes a column of observations at once."""
+
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
+        self._metric = metric
+        self._bounds = np.array(metric.buckets)
+        self._counts: dict[tuple[str, ...], np.ndarray[Any, Any]] = {}
+        self._sums: dict[tuple[str, ...], float] = {}
+        registry.register(self)
+
+    def observe(self, labels: tuple[str, ...], values: Any) -> None:
+        """Add observations (a number or a column of them) to the series with these label values."""
+        column = np.atleast_1d(np.asarray(values, float))
+        cells = np.bincount(np.searchsorted(self._bounds, column, "left"), minlength=len(self._bounds) + 1)
+        self._counts[labels] = self._counts.get(labels, 0) + cells
+        self._sums[labels] = self._sums.get(labels, 0.0) + float(column.sum())
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        family = HistogramMetricFamily(self._metric.name, self._metric.help, labels=list(self._metric.labels))
+        for labels, cells in list(self._counts.items()):
+            cumulative = np.cumsum(cells)
+            bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+            buckets = list(zip(bounds, cumulative.tolist(), strict=True))
+            family.add_metric(list(labels), buckets, self._sums[labels])
+        yield family
+
+
+class Registry:
+    """Every declared metric, made once for a process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._metrics: dict[str, Any] = {}
+        for metric in METRICS:
+            if metric.kind == "histogram":
+                self._metrics[metric.name] = ColumnHistogram(metric, self.registry)
+            else:
+                kind = Counter if metric.kind == "counter" else Gauge
+                name = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
+                self._metrics[metric.name] = kind(name, metric.help, metric.labels, registry=self.registry)
+
+    def add(self, name: str, labels: Sequence[str], amount: float = 1) -> None:
+        """Count up, or observe in a histogram."""
+        metric = self._metrics[name]
+        if BY_NAME[name].kind == "histogram":
+            metric.observe(tuple(labels), amount)
+        else:
+            (metric.labels(*labels) if labels else metric).inc(amount)
+
+    def set(self, name: str, labels: Sequence[str], value: float) -> None:
+        metric = self._metrics[name]
+        (metric.labels(*labels) if labels else metric).set(value)
+
+    def observe(self, name: str, labels: tuple[str, ...], values: Any) -> None:
+        self._metrics[name].observe(labels, values)
+
+    def page(self) -> bytes:
+        """The text of /metrics."""
+        return generate_latest(self.registry)
+
+
+class LaneMetrics:
+    """What a lane tells of itself."""
+
+    def __init__(self, lane: str, registry: Registry) -> None:
+        self.registry = registry
+        self.last_rows = 0
+        self._lane = lane
+        self._newest_ms = 0
+
+    def batch(self, batch: Batch, seconds: float, consumer: Consumer) -> None:
+        """A committed batch."""
+        self.last_rows = len(batch)
+        self._newest_ms = int(batch.timestamps_ms.max())
+        self.registry.observe("xinliu_batch_rows", (self._lane,), len(batch))
+        self.registry.observe("xinliu_batch_seconds", (self._lane,), seconds)
+
+    def committed(self, counts: list[tuple[str, tuple[str, ...], float]], seconds: float) -> None:
+        for name, labels, amount in counts:
+            self.registry.add(name, labels, amount)
+        self.registry.observe("xinliu_transaction_seconds", (self._lane,), seconds)
+
+    def aborted(self) -> None:
+        self.registry.add("xinliu_transactions_aborted_total", (self._lane,))
+
+    def paused(self, topic: str, partition: int) -> None:
+        self.registry.set("xinliu_partition_paused", (self._lane, topic, str(partition)), 1)
+
+    def lag(self, lag: dict[tuple[str, int], int]) -> None:
+        for (topic, partition), events in lag.items():
+            self.registry.set("xinliu_lag_events", (self._lane, topic, str(partition)), events)
+        age = time.time() - self._newest_ms / 1000 if self._newest_ms and sum(lag.values()) else 0.0
+        self.registry.set("xinliu_lag_seconds", (self._lane,), max(0.0, age))
+
+    def last_stable_lag(self, topic: str, partition: int, events: int) -> None:
+        self.registry.set("xinliu_last_stable_lag_events", (topic, str(partition)), max(0, events))
+
+
+def lane_topics(lane: str, departments: Sequence[str]) -> list[str]:
+    """What each lane reads."""
+    return {
+        "intake": [topics.events_topic(department) for department in departments],
+        "register": [topics.IDENTIFIED],
+    }[lane]

@@ -1,0 +1,195 @@
+"""Hosts a lane in a Faust worker: lifecycle, signals, /metrics and /healthz. The lane's loop knows nothing of it.
+
+The loop runs in a daemon thread beside an idle event loop, since the two share one interpreter lock. When the lane has
+to end, the process ends at once with 70: a worker's orderly shutdown may hang on the very client that is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import faust
+import structlog
+from confluent_kafka import KafkaException, TopicCollection
+from mode import Service
+
+from schemas.errors import EXIT_STOP, Retryable, XinliuError
+from schemas.reference import load
+from schemas.settings import Settings
+from schemas.topics import RECORDS
+from stream_processors.intake import Intake
+from stream_processors.kafka import admin
+from stream_processors.lane import Lane
+from stream_processors.metrics import LaneMetrics, Registry
+from stream_processors.register import Register
+
+LANES = ("intake", "register", "store")
+_HEARTBEAT_SECONDS_MAX = 90.0  # longer than the longest insert or restore step between two turns of a loop
+_BROKER_WAIT_SECONDS = 60.0
+
+log = structlog.get_logger("worker")
+
+
+class Loop(Protocol):
+    """What a host needs of a lane's loop."""
+
+    ready: threading.Event
+
+    @property
+    def heartbeat_age_seconds(self) -> float: ...
+
+    def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A lane with what surrounds it."""
+
+    name: str
+    loop: Loop
+    registry: Registry
+    stop: threading.Event
+
+
+def build(name: str, settings: Settings) -> Hosted:
+    """The lane of this name, connected to nothing yet but for what it must ask the broker first."""
+    registry, stop = Registry(), threading.Event()
+    reference = load(settings.reference_dir)
+    folder = settings.home / "state"
+    folder.mkdir(parents=True, exist_ok=True)
+    registry.add("xinliu_starts_total", (name,), _count_start(folder / f"{name}-{settings.slot}.starts"))
+    if name == "store":
+        from stream_processors.store import StoreLane
+
+        return Hosted(name, StoreLane(settings, reference, registry, stop), registry, stop)
+    metrics = LaneMetrics(name, registry)
+    if name == "intake":
+        processor: Any = Intake(reference, settings.partitions, folder / f"intake-{settings.slot}.running")
+    else:
+        processor = Register(
+            settings,
+            reference,
+            folder / f"register-{settings.slot}",
+            identity_of(settings),
+            time.time,
+            registry.set,
+        )
+    return Hosted(name, Lane(settings, processor, metrics, stop), registry, stop)
+
+
+def identity_of(settings: Settings) -> dict[str, Any]:
+    """What register's local state belongs to: the cluster and the incarnation of `credit.records`."""
+    deadline = time.monotonic() + _BROKER_WAIT_SECONDS
+    while True:
+        try:
+            client = admin(settings)
+            cluster = client.describe_cluster(request_timeout=5.0).result()
+            topic = list(client.describe_topics(TopicCollection([RECORDS]), request_timeout=5.0).values())[0].result()
+            return {"cluster": cluster.cluster_id, "topic": str(topic.topic_id)}
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise Retryable(
+                    f"asking the broker at {settings.kafka} for {RECORDS}: {error.args[0].str()}; "
+                    "start the broker and run xinliu topics apply"
+                ) from error
+            time.sleep(0.5)
+
+
+def _count_start(path: Path) -> int:
+    """How often this lane was started since its folder was made."""
+    starts = int(path.read_text()) + 1 if path.exists() else 1
+    path.write_text(str(starts))
+    return starts
+
+
+def run_bare(name: str, settings: Settings) -> None:
+    """The loop in this thread, without web pages: for benchmarks, debugging, and hosts of one's own."""
+    hosted = build(name, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: hosted.stop.set())
+    hosted.loop.run()
+
+
+def run(name: str, settings: Settings) -> None:
+    """The loop in a Faust worker; returns after a clean stop, ends the process with 70 otherwise."""
+    hosted = build(name, settings)
+    app = _app(hosted, settings)
+    port = {"intake": settings.intake_port, "register": settings.register_port, "store": settings.store_port}[name]
+    sys.argv = ["xinliu", "worker", "--loglevel=warning", f"--web-port={port}", "--web-bind=127.0.0.1"]
+    app.main()
+
+
+def _app(hosted: Hosted, settings: Settings) -> faust.App:
+    """A Faust app with nothing in it but the lane. The reasons for each option are in the design's notes on Faust."""
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it writes a hundred lines a second while a broker is away
+    app = faust.App(
+        f"xinliu-{hosted.name}-worker-{settings.slot}",
+        broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
+        store="memory://",
+        datadir=str(settings.home / "faust" / f"{hosted.name}-{settings.slot}"),
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=1,
+        topic_replication_factor=settings.replication_factor,
+        table_standby_replicas=0,
+        topic_disable_leader=False,  # without a leader topic and without agents a worker has nothing to subscribe to
+        consumer_auto_offset_reset="earliest",
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+
+    @app.page("/metrics")
+    async def metrics(web: Any, request: Any) -> Any:
+        return web.bytes(hosted.registry.page(), content_type="text/plain")
+
+    @app.page("/healthz")
+    async def healthz(web: Any, request: Any) -> Any:
+        age = hosted.loop.heartbeat_age_seconds
+        ready = hosted.loop.ready.is_set() and age < _HEARTBEAT_SECONDS_MAX
+        answer = {"lane": hosted.name, "ready": ready, "heartbeat_age_seconds": round(age, 1)}
+        return web.json(answer, status=200 if ready else 503)
+
+    @app.service
+    class LaneService(Service):
+        """Starts the loop's thread, and waits for it at the end."""
+
+        def __post_init__(self) -> None:
+            self.ended = threading.Event()
+
+        async def on_start(self) -> None:
+            threading.Thread(target=self._loop, name=f"lane-{hosted.name}", daemon=True).start()
+
+        def _loop(self) -> None:
+            try:
+                hosted.loop.run()
+            except XinliuError as error:
+                _die(hosted.name, str(error))
+            except Exception as error:  # a fault of ours: end, and come back from the committed log
+                log.exception("the lane failed")
+                _die(hosted.name, f"{type(error).__name__}: {error}")
+            finally:
+                self.ended.set()
+            if not hosted.stop.is_set():
+                _die(hosted.name, "the lane's loop ended by itself")
+
+        async def on_stop(self) -> None:
+            hosted.stop.set()
+            await asyncio.to_thread(self.ended.wait, 30)
+
+    return app
+
+
+def _die(name: str, why: str) -> None:
+    log.error(f"{why}; ending the process, its supervisor starts it again", lane=name, exit=EXIT_STOP)
+    sys.stderr.flush()
+    os._exit(EXIT_STOP)
