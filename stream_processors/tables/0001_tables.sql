@@ -128,3 +128,13 @@ CREATE TABLE IF NOT EXISTS parked
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (topic, partition, offset);
+
+-- Which store this is, and which Kafka cluster fills it: positions of one mean nothing in another.
+CREATE TABLE IF NOT EXISTS identity
+(
+    store      String,
+    cluster    String,
+    created_at DateTime64(3, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (created_at, store);

@@ -1,0 +1,341 @@
+"""The store lane: what Kafka says of records, history, quarantine and receipts becomes rows in ClickHouse.
+
+`rows.rows_of` is the pure step, `due` says when to insert, `StoreLane.run` is the loop.
+
+At least once, made exactly once by the tables: offsets are committed only after every insert was acknowledged, and
+an insert may be repeated without harm (`tables/0001_tables.sql`). While ClickHouse is away the batch is kept, and
+Kafka is polled on with everything paused, so that the group does not lose this member.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from confluent_kafka import KafkaException, TopicPartition
+
+from schemas.errors import Retryable, Stop
+from schemas.reference import Reference, load
+from schemas.settings import Settings
+from schemas.topics import HISTORY, QUARANTINE, RECEIPTS_PREFIX, RECORDS
+from stream_processors.clickhouse import ClickHouse, connect
+from stream_processors.kafka import Batch, Source
+from stream_processors.rows import PARKED, Place, rows_of
+from stream_processors.tables.identity import consumer_group
+from stream_processors.tables.migrate import migrate
+from stream_processors.tables.reference import load_reference
+
+TOPICS = [RECORDS, HISTORY, QUARANTINE, f"^{RECEIPTS_PREFIX.replace('.', '[.]')}.*"]
+_TABLES_IN_ORDER = ("records", "history", "quarantine", "receipts", PARKED)
+_INSERT_ROWS_MAX = 100_000
+_INSERT_BYTES_MAX = 128 * 1024 * 1024
+_INSERT_EVERY_SECONDS = 1.0  # each insert makes a part, and parts have to be merged
+_COMPANY_SECONDS = 0.05  # how long a row waits for others when nothing was inserted for a while
+_IDLE_SECONDS = 0.2
+_ANSWER_SECONDS_MAX = 30  # of one insert; well below Kafka's max.poll.interval.ms
+_BACKOFF_SECONDS_MAX = 5.0
+_LATENCY_OF_LAST_SECONDS = 3600.0
+
+Seconds = np.ndarray[Any, np.dtype[np.float64]]
+Answer = TypeVar("Answer")
+
+
+class Metrics(Protocol):
+    """What the lane counts with."""
+
+    def stored(self, table: str, rows: int, seconds: float) -> None:
+        """An insert was acknowledged."""
+
+    def readable(self, seconds: Seconds) -> None:
+        """From reported by the adapter to read here as committed, for each record."""
+
+    def queryable(self, seconds: Seconds) -> None:
+        """From reported by the adapter to acknowledged by ClickHouse, for each record."""
+
+    def paused(self, topic: str, partition: int, waits: bool) -> None:
+        """Whether the partition waits for a process that knows its schema id."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """Rows that wait for their insert, and the position behind them."""
+
+    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
+    positions: dict[Place, int] = field(default_factory=dict)
+    reported_ms: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+    since: float = 0.0
+    """When the first of them came."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.positions and not self.rows
+
+    def add(self, tables: Mapping[str, pa.Table], positions: Mapping[Place, int], now: float) -> None:
+        """Take rows in; `positions` are the offsets behind the messages that they came from."""
+        if self.is_empty:
+            self.since = now
+        for name, rows in tables.items():
+            self.tables.setdefault(name, []).append(rows)
+            self.rows += rows.num_rows
+            self.bytes += rows.nbytes
+        self.positions |= positions
+
+
+def due(pending: Pending, now: float, inserted_at: float) -> bool:
+    """Whether to insert: at 100,000 rows or after a second, whichever comes first; at once when it was quiet.
+
+    Args:
+        now, inserted_at: seconds of one steady clock; the latter is when the last insert was.
+    """
+    if pending.is_empty:
+        return False
+    if pending.rows >= _INSERT_ROWS_MAX or pending.bytes >= _INSERT_BYTES_MAX:
+        return True
+    return now - pending.since >= _COMPANY_SECONDS and now - inserted_at >= _INSERT_EVERY_SECONDS
+
+
+def insert(store: ClickHouse, table: str, parts: list[pa.Table]) -> int:
+    """Insert rows into one table and wait for the acknowledgement; returns their number. May be repeated."""
+    rows = pa.concat_tables(parts)
+    store.insert(table, rows)
+    return rows.num_rows
+
+
+def prepare(store: ClickHouse, reference: Reference) -> None:
+    """Bring the store to the tables, views and reference data of this version."""
+    migrate(store)
+    load_reference(store, reference)
+
+
+class StoreLane:
+    """The loop. `run` returns when told to stop, and raises Stop or ConfigurationError where it can not go on.
+
+    Args:
+        metrics: see `Metrics`.
+        log: structlog's, or anything with its `info` and `warning`.
+
+    Attributes:
+        ready: set while the store is prepared, Kafka is followed and ClickHouse answers.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, log: Any = None) -> None:
+        self.ready = threading.Event()
+        self._settings = settings
+        self._metrics = metrics
+        self._log = log if log is not None else structlog.get_logger("store")
+        self._pending = Pending()
+        self._uncommitted: dict[Place, int] = {}
+        self._commit_fails = False
+        self._waiting: set[Place] = set()
+        self._away = False
+        self._source: Source | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the topics until `stop` is set. What was not inserted by then is read again at the next start."""
+        store = self._prepared(stop)
+        if store is None:
+            return
+        group = consumer_group(store, self._settings)
+        source = Source(
+            self._settings,
+            group,
+            TOPICS,
+            instance=str(self._settings.slot),
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+        )
+        self._source = source
+        self._log.info("store_follows", group=group, store=store.url, database=store.database)
+        try:
+            self._follow(source, store, stop)
+        except KafkaException as error:
+            raise Stop(f"following the records in Kafka: {error.args[0].str()}; start the store lane again") from error
+        finally:
+            self.ready.clear()
+            source.close()
+            store.close()
+
+    def _prepared(self, stop: threading.Event) -> ClickHouse | None:
+        """The store with its tables, as soon as ClickHouse answers; None when told to stop before."""
+        reference = load(self._settings.reference_dir)
+
+        def attempt() -> ClickHouse:
+            store = connect(self._settings, answer_seconds_max=_ANSWER_SECONDS_MAX)
+            prepare(store, reference)
+            return store
+
+        return self._until_it_answers(attempt, stop.wait, stop)
+
+    def _follow(self, source: Source, store: ClickHouse, stop: threading.Event) -> None:
+        inserted_at = float("-inf")
+        while not stop.is_set():
+            self.ready.set()
+            self._take(source)
+            if due(self._pending, time.monotonic(), inserted_at):
+                self._insert_all(source, store, stop)
+                inserted_at = time.monotonic()
+            self._commit(source)
+
+    def _take(self, source: Source) -> None:
+        """Take what has come, if anything, and measure how long it was on its way."""
+        if not self._pending.is_empty:
+            batch = source.take(max(_INSERT_ROWS_MAX - self._pending.rows, 1), self._settings.batch_wait_ms / 1000)
+        else:
+            batch = source.take(1, _IDLE_SECONDS)
+        self._keep(batch)
+
+    def _keep(self, batch: Batch) -> None:
+        batch = self._without_waiting(batch)
+        if len(batch) == 0:
+            return
+        now_ms = time.time() * 1000
+        rows = rows_of(batch)
+        positions = batch.next_offsets()
+        for place, offset in rows.waiting.items():
+            self._wait(place, offset)
+            positions[place] = offset
+        reported_ms = _reported_ms(rows.tables.get("records"), now_ms)
+        self._metrics.readable((now_ms - reported_ms) / 1000)
+        self._pending.add(rows.tables, positions, time.monotonic())
+        self._pending.reported_ms.append(reported_ms)
+        if PARKED in rows.tables:
+            self._say_parked(rows.tables[PARKED])
+
+    def _insert_all(self, source: Source, store: ClickHouse, stop: threading.Event) -> None:
+        """Insert what is pending, table by table, however long it takes; leave early only when told to stop."""
+        pending, self._pending = self._pending, Pending()
+        for table in _TABLES_IN_ORDER:
+            parts = pending.tables.get(table)
+            if not parts:
+                continue
+
+            def attempt(table: str = table, parts: list[pa.Table] = parts) -> tuple[int, float]:
+                started = time.monotonic()
+                return insert(store, table, parts), time.monotonic() - started
+
+            done = self._until_it_answers(attempt, lambda seconds: self._poll_paused(source, seconds), stop)
+            if done is None:
+                return
+            self._metrics.stored(table, *done)
+        now_ms = time.time() * 1000
+        for reported_ms in pending.reported_ms:
+            self._metrics.queryable((now_ms - reported_ms) / 1000)
+        self._uncommitted |= pending.positions
+
+    def _commit(self, source: Source) -> None:
+        """Commit the position behind what was inserted. Where that fails it is tried again; it costs repeats only."""
+        if not self._uncommitted:
+            return
+        try:
+            source.commit(_positions(self._uncommitted))
+        except Retryable as error:
+            if not self._commit_fails:
+                self._log.warning("store_commit_failed", error=str(error))
+            self._commit_fails = True
+            return
+        self._commit_fails = False
+        self._uncommitted = {}
+
+    def _until_it_answers(
+        self, attempt: Callable[[], Answer], wait: Callable[[float], object], stop: threading.Event
+    ) -> Answer | None:
+        """Try until ClickHouse does it, longer apart each time, and say once that it is away and that it is back."""
+        backoff = 0.1
+        since = time.monotonic()
+        while not stop.is_set():
+            try:
+                done = attempt()
+            except Retryable as error:
+                if not self._away:
+                    self._log.warning("store_away", error=str(error))
+                self._away = True
+                self.ready.clear()
+                wait(backoff)
+                backoff = min(2 * backoff, _BACKOFF_SECONDS_MAX)
+                continue
+            if self._away:
+                self._log.info("store_back", away_seconds=round(time.monotonic() - since, 1))
+                self._away = False
+                self._resume()
+            return done
+        return None
+
+    def _poll_paused(self, source: Source, seconds: float) -> None:
+        """Stay a member of the group for so long, and take nothing; what slips through is kept for later."""
+        source.consumer.pause(source.consumer.assignment())
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._keep(source.take(1, left))
+
+    def _resume(self) -> None:
+        if self._source is None:
+            return
+        consumer = self._source.consumer
+        consumer.resume([p for p in consumer.assignment() if (p.topic, p.partition) not in self._waiting])
+
+    def _wait(self, place: Place, offset: int) -> None:
+        """Read on in the other partitions only."""
+        topic, partition = place
+        self._waiting.add(place)
+        if self._source is not None:
+            self._source.consumer.pause([TopicPartition(topic, partition)])
+        self._metrics.paused(topic, partition, True)
+        self._log.warning(
+            "store_partition_waits",
+            error=f"storing {topic}[{partition}]@{offset}: its schema id is not in this version's lock file; "
+            "start a version of the store lane that knows it",
+        )
+
+    def _without_waiting(self, batch: Batch) -> Batch:
+        if not self._waiting or len(batch) == 0:
+            return batch
+        places = zip(batch.topics, batch.partitions.tolist(), strict=True)
+        return batch.select(np.flatnonzero([place not in self._waiting for place in places]))
+
+    def _assigned(self, partitions: list[TopicPartition]) -> None:
+        if self._away and self._source is not None:
+            self._source.consumer.pause(partitions)
+
+    def _revoked(self, partitions: list[TopicPartition]) -> None:
+        """Whoever has them next reads again what was not committed; that does no harm."""
+        for gone in ((p.topic, p.partition) for p in partitions):
+            self._pending.positions.pop(gone, None)
+            self._uncommitted.pop(gone, None)
+            if gone in self._waiting:
+                self._waiting.discard(gone)
+                self._metrics.paused(*gone, False)
+
+    def _say_parked(self, parked: pa.Table) -> None:
+        first = parked.slice(0, 1).to_pylist()[0]
+        self._log.warning(
+            "store_parked",
+            error=f"storing {first['topic']}[{first['partition']}]@{first['offset']}: {first['reason']}; "
+            "the table parked has its position, its bytes are in Kafka",
+            messages=parked.num_rows,
+        )
+
+
+def _positions(positions: Mapping[Place, int]) -> Batch:
+    """A batch that ends right before these positions, for `Source.commit`."""
+    topics = [topic for topic, _ in positions]
+    nothing: list[bytes | None] = [None] * len(topics)
+    partitions = np.array([partition for _, partition in positions], np.int32)
+    last = np.array(list(positions.values()), np.int64) - 1
+    return Batch(nothing, nothing, topics, partitions, last, np.zeros(len(topics), np.int64))
+
+
+def _reported_ms(records: pa.Table | None, now_ms: float) -> Seconds:
+    """When each new state of a record was reported, where that tells of today's way: no markers, no expiries, and
+    nothing older than an hour, which is a replay."""
+    if records is None:
+        return np.zeros(0)
+    told = pc.and_(pc.equal(records["variant_of"], ""), pc.not_equal(records["status"], "expired"))
+    reported_ms = records["reported_at"].filter(told).cast(pa.int64()).to_numpy().astype(np.float64)
+    return reported_ms[reported_ms >= now_ms - _LATENCY_OF_LAST_SECONDS * 1000]
