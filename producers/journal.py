@@ -112,6 +112,20 @@ class Journal:
             )
         return entries[0], pl.read_parquet(self._sent_file(submission))
 
+    def step(self, name: str) -> str | None:
+        """The submission that this step of an unfinished command of several files has sent, if it has."""
+        path = self._step_file(name)
+        return path.read_text("utf-8") if path.exists() else None
+
+    def note_step(self, name: str, submission: str) -> None:
+        """Remember that a step is done while the others of its command are not."""
+        _write_safely(self._step_file(name), submission)
+
+    def end_steps(self, command: str) -> None:
+        """Every step of the command is done: the same command is a new one from now on."""
+        for path in self._folder.glob(f"{command}.*.step"):
+            path.unlink(missing_ok=True)
+
     def prune(self, now_ms: int) -> None:
         """Remove what is older than any receipt."""
         for path in self._folder.iterdir():
@@ -136,14 +150,11 @@ class Journal:
     def _sent_file(self, submission: str) -> Path:
         return self._folder / f"{submission}.parquet"
 
+    def _step_file(self, name: str) -> Path:
+        return self._folder / f"{name}.step"
+
     def _write(self, entry: Entry) -> None:
-        path = self._path(entry)
-        new = path.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(asdict(entry), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        _write_safely(self._path(entry), json.dumps(asdict(entry), indent=1))
 
     @staticmethod
     def _read(path: Path) -> Entry:
@@ -151,3 +162,13 @@ class Journal:
         for name in ("event_starts", "receipt_starts"):  # JSON has text keys only
             fields[name] = {int(number): offset for number, offset in fields[name].items()}
         return Entry(**fields)
+
+
+def _write_safely(path: Path, text: str) -> None:
+    """Either the old or the new content is there, whatever happens."""
+    new = path.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, path)

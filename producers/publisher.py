@@ -7,10 +7,11 @@ submission when it is sent again; the platform then answers that its rows are re
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
+from itertools import chain, islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ import polars as pl
 from producers.journal import SENT_SCHEMA, Entry, Journal, key_of, sha256_of
 from producers.kafka import Cluster, Sender, Undelivered, begin_offsets, end_offsets, look, read_up_to
 from producers.mapping import Mapped, Mapping
-from producers.readers import read
+from producers.readers import Chunk, progress_total, read
 from producers.stamp import Keys, messages, places_of, rows_of
 from schemas import codec, reference
 from schemas.avro import CREDIT_EVENT
@@ -41,6 +42,7 @@ class Order:
         as_of: date that the file's rows are of; newer rows replace older ones of the same decision.
         corrects: rows that differ replace what is on record: they are as new as the moment of publishing.
         silence_seconds_max: give up when the platform does not answer for so long.
+        step: name of this file's place in a command of several files, empty where it is the only one.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Order:
     as_of: date | None = None
     corrects: bool = False
     silence_seconds_max: float = 60.0
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,12 @@ class Progress:
 
     Attributes:
         begun: submission, and how many of its events are on the topic already.
-        mapped: rows read and mapped so far.
+        mapped: rows read and mapped so far, and how far in the file they end.
         acknowledged: events that the broker has taken in this run.
     """
 
     begun: Callable[[str, int], None] = lambda submission, events: None
-    mapped: Callable[[int], None] = lambda rows: None
+    mapped: Callable[[int, int], None] = lambda rows, bytes_done: None
     acknowledged: Callable[[int], None] = lambda events: None
 
 
@@ -84,8 +87,12 @@ def publish(
         InputError: the file, the department or the topic can not be used.
         Retryable: the broker does not answer; the same command goes on where this one stopped.
     """
-    _check(settings, order)
+    require_department(settings, order.department)
+    _check(order)
+    progress_total(order.path)  # says what is wrong with the name before anything reads the content
     content = sha256_of(order.path)
+    chunks = read(order.path, order.mapping.layout)
+    chunks = chain(list(islice(chunks, 1)), chunks)  # most faults of a file show with its first rows: nothing is begun
     topic, receipts = events_topic(order.department), receipts_topic(order.department)
     cluster = look(settings)
     cluster.require(settings, topic, receipts)
@@ -93,21 +100,32 @@ def publish(
     journal.prune(_milliseconds(now()))
     key = key_of([cluster.id, order.department, _mapping_name(order), _version_words(order)], content)
     with journal.lock(key):
+        if order.step and (done := journal.step(order.step)):
+            earlier = journal.load(done)
+            if earlier[0].key == key:
+                return earlier
         entry, there = _take_up(settings, order, journal, journal.unfinished(key), cluster.partitions[topic])
         if entry is None:
             entry = _new_entry(settings, order, key, cluster, now())
             journal.begin(entry)
         progress.begun(entry.submission, len(there))
-        rows, sent = _Run(settings, order, entry, there, now, progress).send()
-        return journal.finish(entry, rows, sent), sent
+        rows, sent = _Run(settings, order, entry, there, now, progress).send(chunks)
+        entry = journal.finish(entry, rows, sent)
+        if order.step:
+            journal.note_step(order.step, entry.submission)
+        return entry, sent
 
 
-def _check(settings: Settings, order: Order) -> None:
+def require_department(settings: Settings, department: str) -> None:
+    """Raise one sentence that says which departments there are."""
     known = reference.load(settings.reference_dir).departments
-    if order.department not in known:
+    if department not in known:
         raise InputError(
-            f"publishing for {order.department}: no such department is registered; registered are {', '.join(known)}"
+            f"publishing for {department}: no such department is registered; registered are {', '.join(known)}"
         )
+
+
+def _check(order: Order) -> None:
     if order.as_of is not None and order.corrects:
         raise InputError("publishing: --as-of and --corrects exclude each other, both say how new the rows are")
 
@@ -222,11 +240,11 @@ class _Run:
         topic = events_topic(order.department)
         self._sender = Sender(settings, topic, order.silence_seconds_max, progress.acknowledged)
 
-    def send(self) -> tuple[int, pl.DataFrame]:
+    def send(self, chunks: Iterator[Chunk]) -> tuple[int, pl.DataFrame]:
         """Number of rows, and one line for each event."""
         try:
-            for chunk in read(self._order.path, self._order.mapping.layout):
-                self._send_chunk(chunk.rows, self._order.mapping.apply(chunk))
+            for chunk in chunks:
+                self._send_chunk(chunk, self._order.mapping.apply(chunk))
             self._sender.finish()
         except Undelivered as failure:
             raise Retryable(self._sentence(f"the broker stopped answering ({failure})", failure.values)) from failure
@@ -243,10 +261,9 @@ class _Run:
             ) from error
         return self._rows, pl.concat(self._accounts)
 
-    def _send_chunk(self, rows: pl.Series, mapped: Mapped) -> None:
-        account = account_of(rows, mapped)
-        self._accounts.append(account)
-        self._rows += len(rows)
+    def _send_chunk(self, chunk: Chunk, mapped: Mapped) -> None:
+        self._accounts.append(account_of(chunk.rows, mapped))
+        self._rows += len(chunk.rows)
         out = messages(
             mapped.events,
             self._entry.submission,
@@ -256,7 +273,7 @@ class _Run:
         )
         self._places.append(out.places)
         self._sender.send(out.values, out.keys)
-        self._progress.mapped(self._rows)
+        self._progress.mapped(self._rows, chunk.bytes_done)
 
     def _sentence(self, what: str, left: list[bytes]) -> str:
         return (

@@ -23,7 +23,8 @@ from schemas.settings import Settings
 from schemas.topics import receipts_topic
 
 _TAKE_SECONDS = 0.1
-_RECEIPTS_SCHEMA = {"row": pl.Int32, "part": pl.Int32, "outcome": pl.String, "reason": pl.String, "detail": pl.String}
+RECEIVED_SCHEMA = {"row": pl.Int32, "part": pl.Int32, "outcome": pl.String, "reason": pl.String, "detail": pl.String}
+"""What the platform said of events, at most one line for each."""
 _WORST = pl.Enum(WORST_FIRST)
 
 
@@ -72,7 +73,7 @@ def settle(submission: str, rows: int, sent: pl.DataFrame, received: pl.DataFram
     Args:
         rows: rows of the file; each is in `sent` at least once.
         sent: `journal.SENT_SCHEMA`: events that were sent, and what the adapter refused.
-        received: columns row, part, outcome, reason, detail, at most one line for each event.
+        received: `RECEIVED_SCHEMA`.
     """
     refused = sent.filter(pl.col("reason") != "").select(
         "row", "part", pl.lit("refused").alias("outcome"), "reason", "detail"
@@ -80,7 +81,7 @@ def settle(submission: str, rows: int, sent: pl.DataFrame, received: pl.DataFram
     events = sent.filter(pl.col("reason") == "")
     waiting = events.join(received, on=["row", "part"], how="anti")["row"].unique()
     judged = (
-        pl.concat([refused, received.cast(_RECEIPTS_SCHEMA)])
+        pl.concat([refused, received.cast(RECEIVED_SCHEMA)])
         .filter(~pl.col("row").is_in(waiting.implode()))
         .with_columns(pl.col("outcome").cast(_WORST))
         .sort("row", "outcome", "part")
@@ -128,7 +129,7 @@ class Collector:
         events = sent.filter(pl.col("reason") == "")
         self._expected = np.unique(places_of(events["row"], events["part"]))
         self._there = np.zeros(len(self._expected), bool)
-        self._found = [pl.DataFrame(schema=_RECEIPTS_SCHEMA)]
+        self._found = [pl.DataFrame(schema=RECEIVED_SCHEMA)]
 
     @property
     def events(self) -> int:
@@ -155,7 +156,7 @@ class Collector:
             frame.select("rows", "parts", "outcome", "reason", "detail")
             .explode("rows", "parts")
             .rename({"rows": "row", "parts": "part"})
-            .select(list(_RECEIPTS_SCHEMA))
+            .select(list(RECEIVED_SCHEMA))
             .unique(["row", "part"], keep="first", maintain_order=True)
         )
         keys = places_of(lines["row"], lines["part"])
@@ -166,7 +167,7 @@ class Collector:
         self._found.append(lines.filter(pl.Series(first)))
 
     def received(self) -> pl.DataFrame:
-        """Columns row, part, outcome, reason, detail."""
+        """`RECEIVED_SCHEMA`."""
         return pl.concat(self._found)
 
 

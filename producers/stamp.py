@@ -74,7 +74,7 @@ def messages(
         events, places = events.take(pa.array(missing)), places[missing]
     if events.num_rows == 0:
         return Messages(places, [], [])
-    stamped = _stamp(events, submission, reported_at_ms, source_version_ms)
+    stamped = stamp(events, submission, reported_at_ms, source_version_ms)
     values = codec.encode(CREDIT_EVENT, stamped)
     for index in [index for index, value in enumerate(values) if len(value) > EVENT_BYTES_MAX]:
         values[index] = codec.encode(CREDIT_EVENT, _without_long_fields(stamped.slice(index, 1)))[0]
@@ -85,7 +85,7 @@ def _series(events: pa.RecordBatch, name: str) -> pl.Series:
     return pl.Series(name, pl.from_arrow(events.column(name)))
 
 
-def _stamp(
+def stamp(
     events: pa.RecordBatch, submission: str, reported_at_ms: int, source_version_ms: int | None
 ) -> pa.RecordBatch:
     count = events.num_rows

@@ -1,0 +1,245 @@
+"""`xinliu-adapter`, a department's command: look at a file, send it, and learn what became of each row.
+
+Non-goals: nothing about credit is decided here; each command calls one function of a module and shows its answer.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from schemas.errors import EXIT_INPUT, EXIT_RETRY, EXIT_SOME_NOT_GOOD, InputError, XinliuError
+from schemas.settings import Settings
+
+# The modules behind the commands are imported by the commands, so that --help answers at once.
+
+app = App(
+    name="xinliu-adapter",
+    help="Xinliu 信流, the department's side. Begin with: xinliu-adapter mappings, then check FILE, then publish FILE.",
+    version_flags=["--version"],
+)
+simulate_app = App(
+    name="simulate", help="Make up input: department files, or events for load. Nothing in it is about a real body."
+)
+app.command(simulate_app)
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of tables.")]
+MappingName = Annotated[str, Parameter(name="--mapping", help="How to read the file; xinliu-adapter mappings lists them.")]
+Seed = Annotated[int, Parameter(help="The same seed makes the same input.")]
+DepartmentName = Annotated[str, Parameter(name="--department", help="Who reports: the name of its topic.")]
+Silence = Annotated[
+    float, Parameter(name="--timeout", help="Give up after so many seconds without any answer from the platform.")
+]
+
+
+@app.command
+def mappings(*, as_json: AsJson = False) -> int:
+    """List the mappings: how files of each form are read. Next: xinliu-adapter check FILE --mapping NAME."""
+    from producers import mapping, show
+
+    found = mapping.mappings(_settings())
+    if as_json:
+        _print_json([mapping_entry(m) for m in found])
+    else:
+        columns = ("name", "version", "category", "title", "formats")
+        show.rows_table(columns, [[str(mapping_entry(m)[column]) for column in columns] for m in found])
+    return 0
+
+
+@app.command
+def check(file: Path, *, mapping: MappingName, department: DepartmentName = "", as_json: AsJson = False) -> int:
+    """Say what would become of each row, without any broker: by the very code that the platform runs.
+
+    Exit code 0: all rows are good; 1: some are not; 2: the file can not be read. Next: xinliu-adapter publish.
+    """
+    from producers import show
+    from producers.check import check as check_file
+    from producers.mapping import load
+    from schemas import reference
+    from schemas.reasons import OUTCOME_SENTENCES
+
+    settings = _settings()
+    checked = check_file(file, load(mapping, settings), department, reference.load(settings.reference_dir))
+    if as_json:
+        _print_json(
+            {
+                "rows": checked.rows,
+                "outcomes": checked.outcomes,
+                "reasons": checked.reasons,
+                "rejects": list(checked.rejects),
+            }
+        )
+    else:
+        sentences = {**OUTCOME_SENTENCES, "good": "would be recorded"}
+        show.outcomes_table(f"{file}: what would become of it", checked.outcomes, sentences)
+        show.rejects_table(checked.rejects)
+    return EXIT_SOME_NOT_GOOD if checked.rejects else 0
+
+
+@app.command
+def publish(
+    files: list[Path],
+    /,
+    *,
+    department: DepartmentName,
+    mapping: MappingName,
+    wait: Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")] = False,
+    corrects: Annotated[
+        bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
+    ] = False,
+    as_of: Annotated[date | None, Parameter(help="Day that the rows are of, YYYY-MM-DD: newer rows replace older.")] = None,
+    timeout: Silence = 60.0,
+    as_json: AsJson = False,
+) -> int:
+    """Send files to the department's topic; with --wait, say what became of each row.
+
+    Interrupted? The same command goes on where it stopped, and sends nothing twice. A file that was sent to its end is
+    a new submission when it is sent again, and its rows come back as repeats.
+
+    Exit code 0: sent, and with --wait each row has its outcome, whatever it is; 2: a file can not be used; 75: the
+    platform does not answer, run the same command again. Next: xinliu-adapter receipts SUBMISSION.
+    """
+    from producers.commands import Wanted, publish_files
+
+    wanted = Wanted(files, department, mapping, wait, corrects, as_of, timeout, as_json)
+    return publish_files(_settings(), wanted, _now)
+
+
+@app.command
+def receipts(
+    submission: str,
+    *,
+    wait: Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")] = False,
+    timeout: Silence = 60.0,
+    as_json: AsJson = False,
+) -> int:
+    """Say what became of each row of a submission. Exit code 75: some rows still wait, ask again later."""
+    from producers import show
+    from producers.journal import Journal
+    from producers.receipts import collect, so_far
+
+    settings = _settings()
+    entry, sent = Journal(settings.home).load(submission)
+    result = (collect if wait else so_far)(settings, entry, sent, timeout)
+    if as_json:
+        _print_json(result.as_json())
+    else:
+        show.result(result)
+    return EXIT_RETRY if result.waiting else 0
+
+
+@simulate_app.command
+def files(
+    *,
+    out: Annotated[Path, Parameter(help="Folder to write to; made where it is missing.")],
+    seed: Seed = 1,
+    rows: Annotated[int, Parameter(help="Rows of the largest file; the others follow.")] = 2_000,
+    today: Annotated[date | None, Parameter(help="Day from which decisions are dated back; default today.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Write files of six departments, with the dirt of real ones and rows of persons for the guard.
+
+    manifest.json says how to publish each. Next: xinliu-adapter publish FILE --department D --mapping M --wait.
+    """
+    from producers import show
+    from producers.simulate.files import write_files
+    from schemas import reference
+
+    settings = _settings()
+    written = write_files(out, seed, rows, today or _now().date(), reference.load(settings.reference_dir))
+    if as_json:
+        _print_json({"out": str(out), "files": [entry.as_json() for entry in written]})
+    else:
+        columns = ("file", "department", "mapping", "rows", "corrects")
+        show.rows_table(columns, [[str(entry.as_json()[column]) for column in columns] for entry in written])
+    return 0
+
+
+@simulate_app.command
+def events(
+    *,
+    department: DepartmentName,
+    rate: Annotated[float | None, Parameter(help="Events per second; without it, full speed.")] = None,
+    full_speed: Annotated[bool, Parameter(negative="", help="As fast as the broker takes them.")] = False,
+    count: Annotated[int | None, Parameter(help="End after so many events.")] = None,
+    seconds: Annotated[float | None, Parameter(help="End after so many seconds.")] = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> int:
+    """Send made-up events to a department's topic, for load. Next: xinliu status, xinliu verify."""
+    from producers.simulate.send import Load, department_stream, send_events
+
+    if (rate is None) != full_speed:
+        raise InputError("sending simulated events: say either --rate EVENTS_PER_SECOND or --full-speed")
+    if count is None and seconds is None:
+        raise InputError("sending simulated events: say when to end, --count N or --seconds S")
+    if rate is not None and rate <= 0:
+        raise InputError("sending simulated events: --rate must be more than 0 events per second")
+    settings = _settings()
+    stream = department_stream(settings, department, seed, _now())
+    sent = send_events(settings, department, stream, Load(count, seconds, rate), _now)
+    per_second = round(sent.events / sent.seconds) if sent.seconds else 0
+    if as_json:
+        _print_json(
+            {
+                "submission": sent.submission,
+                "events": sent.events,
+                "seconds": round(sent.seconds, 3),
+                "events_per_second": per_second,
+            }
+        )
+    else:
+        print(f"{sent.events:,} events in {sent.seconds:.1f} s, {per_second:,} a second, as {sent.submission}")
+    return 0
+
+
+def mapping_entry(mapping: Any) -> dict[str, Any]:
+    """What the list of mappings says of one."""
+    return {
+        "name": mapping.name,
+        "version": mapping.version,
+        "category": mapping.category,
+        "title": f"{mapping.title_zh} {mapping.title_en}".strip(),
+        "formats": ", ".join(mapping.formats),
+    }
+
+
+def _settings() -> Settings:
+    return Settings.from_env(os.environ)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. Errors are one sentence on stderr, with no stack trace."""
+    try:
+        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:  # said by cyclopts already, with the usage
+        return EXIT_INPUT
+    except XinliuError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(answer(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

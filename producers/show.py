@@ -1,0 +1,89 @@
+"""Shows results to people: tables on stdout, progress on stderr. Non-goal: any word that is not in `schemas.reasons`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from producers.receipts import Result
+from schemas.reasons import OUTCOME_SENTENCES
+
+_ROWS_SHOWN = 8
+SENTENCES: dict[str, str] = {
+    **OUTCOME_SENTENCES,
+    "waiting": "has no receipt yet; ask with xinliu-adapter receipts SUBMISSION",
+}
+
+
+def _console() -> Console:
+    # A pipe has no width: rich would wrap at 80 columns, and a reader of the pipe would find words cut in two.
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
+
+
+def outcomes_table(title: str, counts: Mapping[str, int], sentences: Mapping[str, str]) -> None:
+    """Rows for each outcome, with what it means, and their sum."""
+    table = Table(title=title, title_justify="left", show_footer=True)
+    table.add_column("outcome", footer="rows")
+    table.add_column("rows", justify="right", footer=f"{sum(counts.values()):,}")
+    table.add_column("meaning")
+    for outcome, count in counts.items():
+        table.add_row(outcome, f"{count:,}", sentences.get(outcome, ""))
+    _console().print(table)
+
+
+def rejects_table(rejects: Sequence[Mapping[str, Any]]) -> None:
+    """Reasons with what to do next, how many rows each, and the first row numbers. Entries: row, reason, message."""
+    if not rejects:
+        return
+    table = Table(title="not recorded", title_justify="left")
+    table.add_column("reason", no_wrap=True)
+    table.add_column("rows", justify="right")
+    table.add_column("what it means; what to do")
+    table.add_column("row numbers")
+    groups: dict[tuple[str, str], list[int]] = {}
+    for reject in rejects:
+        groups.setdefault((reject["reason"], reject["message"]), []).append(reject["row"])
+    for (reason, message), rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+        table.add_row(reason, f"{len(rows):,}", message, row_numbers(rows))
+    _console().print(table)
+
+
+def row_numbers(rows: Sequence[int]) -> str:
+    """The first row numbers, and how many more there are."""
+    more = len(rows) - _ROWS_SHOWN
+    return ", ".join(map(str, rows[:_ROWS_SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def result(one: Result) -> None:
+    """One submission as tables."""
+    answer = one.as_json()
+    outcomes_table(f"submission {one.submission}", with_waiting(answer), SENTENCES)
+    rejects_table(answer["rejects"])
+
+
+def with_waiting(answer: Mapping[str, Any]) -> dict[str, int]:
+    """Outcomes of an answer for machines, and what still waits."""
+    waiting = answer.get("waiting", 0)
+    return {**answer["outcomes"], **({"waiting": waiting} if waiting else {})}
+
+
+def rows_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+@contextmanager
+def bars() -> Iterator[Bars]:
+    """Progress bars on stderr, and none where stderr is not a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        yield shown
