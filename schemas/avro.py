@@ -100,7 +100,7 @@ _HEAD = (
 _REVISION = (
     Field("revision", INT, "counts the states of a record, from 1"),
     Field(
-        "status", STRING, "valid, annulled, withdrawn, repaired, expired; a marker: superseded, conflicting, changed"
+        "status", STRING, "valid, annulled, withdrawn, repaired, expired; a marker: superseded, conflicting, changed, confirmed"
     ),
     Field("outcome", STRING, "what the event did that wrote this revision"),
     Field("variant_of", STRING, "for a marker: the record whose other content it marks as seen; empty for a record"),
@@ -235,4 +235,4 @@ MESSAGES: tuple[Message, ...] = (CREDIT_EVENT, IDENTIFIED_EVENT, CREDIT_RECORD, 
 OPERATIONS = ("report", "correct", "annul", "withdraw", "repair", "reinstate")
 CLOSED_BY = {"annul": "annulled", "withdraw": "withdrawn", "repair": "repaired"}
 CLOSED = ("annulled", "withdrawn", "repaired", "expired")
-MARKERS = ("superseded", "conflicting", "changed")
+MARKERS = ("superseded", "conflicting", "changed", "confirmed")

@@ -11,8 +11,8 @@ order of arrival ends in the same state:
 
 Whatever is not the current content leaves a *marker*, a slot of its own with an id made of the record's id and that
 content. So sending it again is a repeat, whatever happened since, and the state still is what the committed log says.
-A newer report of the same content is a repeat as well; it does not move the record's position (so a list that says
-nothing new writes nothing).
+A newer report of the same content by whoever may replace it is a repeat as well, and yet it moves the record's
+position, or a late report from between the two would win: one more marker for each record, `confirmed`, keeps that.
 
 Source of the rules: design, "Identity, authority, fold"; promises 3 and 7.
 """
@@ -33,8 +33,10 @@ NEW, REPEAT, SUPERSEDING, STALE, CONFLICTING = range(1, 6)
 OUTCOME_NAMES = ("", "new", "repeat", "superseding", "stale", "conflicting")
 
 # Status codes as they stand in a slot; at the same status_order the higher code wins, so a closing beats a reopening.
-VALID, WITHDRAWN, REPAIRED, ANNULLED, EXPIRED, SUPERSEDED, CONFLICT, CHANGED = range(8)
-STATUS_NAMES = ("valid", "withdrawn", "repaired", "annulled", "expired", "superseded", "conflicting", "changed")
+VALID, WITHDRAWN, REPAIRED, ANNULLED, EXPIRED, SUPERSEDED, CONFLICT, CHANGED, CONFIRMED = range(9)
+STATUS_NAMES = (
+    "valid", "withdrawn", "repaired", "annulled", "expired", "superseded", "conflicting", "changed", "confirmed",
+)  # fmt: skip
 _FIRST_MARKER = SUPERSEDED
 
 # Operation codes. A correction is a report: what it may replace follows from who sends it.
@@ -84,8 +86,7 @@ class Folded:
     Attributes, one entry per report:
         outcome: NEW … CONFLICTING. revision, status, rank, content_order, status_order: of the record afterwards.
         rewrites: the record has a new revision, which goes to `credit.records`.
-        markers: rows of the reports whose own content is marked as seen, with the marker's id and status.
-        demoted: rows whose report replaced another content, with the id of the marker for that older content.
+        markers: what is marked as seen: rows of the reports that brought it, ids and status of the markers.
     """
 
     outcome: Array
@@ -210,6 +211,9 @@ def _report(index: Index, reports: Reports, rows: Array, places: Array, today: i
 
     # Nothing new: what is on record already, of the same or a lower rank.
     repeats = same & ~wins
+    confirms = np.flatnonzero(repeats & may & (order > slots["content_order"]))
+    if len(confirms):
+        _confirm(index, reports, rows[confirms], places[confirms], folded)
     _say(index, rows[repeats], places[repeats], REPEAT, folded, rewrites=False)
 
     at = np.flatnonzero(wins)
@@ -236,7 +240,7 @@ def _replace(
     status = np.where(void, VALID, before["status"]).astype(np.uint8)
     status[(status == VALID) & (reports.expires_on[rows] < today)] = EXPIRED
     slots["content"][places] = content
-    slots["content_order"][places] = np.maximum(reports.order[rows], before["content_order"])
+    slots["content_order"][places] = reports.order[rows]
     slots["status_order"][places] = np.where(void, np.int64(0), before["status_order"])
     slots["rank"][places] = reports.rank[rows]
     slots["department"][places] = reports.department[rows]
@@ -252,6 +256,24 @@ def _replace(
         older = np.where(tied[at], CONFLICT, SUPERSEDED).astype(np.uint8)
         high, low = marker_id(reports.high[rows[at]], reports.low[rows[at]], before["content"][at])
         _mark(index, reports, rows[at], high, low, older, folded)
+
+
+def _confirm(index: Index, reports: Reports, rows: Array, places: Array, folded: Folded) -> None:
+    """The content stands, at a later position."""
+    index.remember(places)
+    index.slots["content_order"][places] = reports.order[rows]
+    high, low = confirmation_id(reports.high[rows], reports.low[rows])
+    known = index.find(high, low)
+    there = np.flatnonzero(known >= 0)
+    if len(there):
+        index.remember(known[there])
+        index.slots["content_order"][known[there]] = reports.order[rows[there]]
+        status = np.full(len(there), CONFIRMED, np.uint8)
+        folded.markers.append((rows[there], high[there], low[there], status))
+    fresh = np.flatnonzero(known < 0)
+    if len(fresh):
+        status = np.full(len(fresh), CONFIRMED, np.uint8)
+        _mark(index, reports, rows[fresh], high[fresh], low[fresh], status, folded)
 
 
 def _keep_aside(
@@ -356,6 +378,11 @@ def _mark(index: Index, reports: Reports, rows: Array, high: Array, low: Array, 
 def marker_id(high: Array, low: Array, content: Array) -> tuple[Array, Array]:
     """Id of the marker for another content of a record."""
     return mix(high, content), mix(low, content)
+
+
+def confirmation_id(high: Array, low: Array) -> tuple[Array, Array]:
+    """Id of the marker that keeps the latest position of a record's content."""
+    return marker_id(high, low, np.full(len(high), CONFIRMED, np.uint64))
 
 
 def _act_id(reports: Reports, rows: Array) -> tuple[Array, Array]:

@@ -416,7 +416,21 @@ def replay(index: Index, batch: Batch) -> None:
     slots["department"][places] = codes["department"].to_numpy()
     slots["expires_on"][places] = np.where(status == folding.VALID, codes["expires_on"].to_numpy(), NEVER)
     index.keys[places] = _fixed(frame["subject_key"])
+    _replay_confirmations(index, frame.filter(pl.col("status") == "confirmed"))
     index.forget()
+
+
+def _replay_confirmations(index: Index, markers: pl.DataFrame) -> None:
+    """A confirmed content stands at its later position. A record that is not there yet comes later in the log, and with
+    a position at least as late."""
+    if markers.height == 0:
+        return
+    high, low = from_hex(markers["variant_of"].to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string()), 2)
+    places = index.find(high, low)
+    there = places >= 0
+    at = places[there]
+    order = index.slots["content_order"]
+    order[at] = np.maximum(order[at], markers["content_order"].to_numpy()[there])
 
 
 def _last_of_each(high: Any, low: Any) -> Any:
