@@ -109,6 +109,13 @@ def is_org_code(code: str) -> bool:
     return re.fullmatch(r"[0-9A-Z]{8}[0-9X]", code) is not None and org_code_check(code[:8]) == code[8]
 
 
+def is_uscc(code: str) -> bool:
+    """Whether these 18 characters are a unified social credit code with both checks right (overrides do not count)."""
+    if re.fullmatch(f"[{ALPHABET}]{{2}}[0-9]{{6}}[{ALPHABET}]{{10}}", code) is None:
+        return False
+    return is_org_code(code[ORGANISATION_CODE]) and uscc_check_digit(code[:17]) == code[17]
+
+
 def is_registration_number(number: str) -> bool:
     """Whether these 15 digits pass the check of a registration number."""
     return re.fullmatch(r"[0-9]{15}", number) is not None and registration_number_check(number[:14]) == number[14]

@@ -183,7 +183,8 @@ def _open(index: Index, reports: Reports, rows: Array, today: int, folded: Folde
     slots["expires_on"][places] = np.where(status == VALID, reports.expires_on[rows], NEVER)
     slots["department"][places] = reports.department[rows]
     slots["status"][places] = status
-    slots["rank"][places] = reports.rank[rows]
+    # While a closing waits, its rank only says whether its sender may close any record of this authority.
+    slots["rank"][places] = np.where(closing, np.minimum(reports.rank[rows], 2), reports.rank[rows])
     slots["category"][places] = reports.category[rows]
     index.keys[places] = reports.keys[rows]
     _say(index, rows, places, NEW, folded, rewrites=True)
@@ -300,6 +301,8 @@ def _change_status(index: Index, reports: Reports, rows: Array, places: Array, t
     may = (rank > 1) | ((before["rank"] <= 1) & holder)
     since = before["status_order"]
     newer = (order > since) | ((order == since) & (status > before["status"]) & (before["status"] != EXPIRED))
+    waiting = before["content_order"] == _NOTHING_SAID
+    newer |= waiting & (rank > 1) & (before["rank"] < 2)  # the authority's word outweighs a stranger's that waited
     applies = may & newer
 
     at = np.flatnonzero(applies)
@@ -316,8 +319,9 @@ def _change_status(index: Index, reports: Reports, rows: Array, places: Array, t
         # A stub has no facts: what a reinstated record says is what its reinstatement says.
         slots["content"][p] = np.where(opens, reports.content[r], b["content"])
         slots["content_order"][p] = np.where(opens, np.maximum(order[at], b["content_order"]), b["content_order"])
-        slots["rank"][p] = np.where(opens, rank[at], b["rank"])
-        slots["department"][p] = np.where(opens, reports.department[r], b["department"])
+        waited = waiting[at] & ~opens
+        slots["rank"][p] = np.where(opens, rank[at], np.where(waited, np.minimum(rank[at], 2), b["rank"]))
+        slots["department"][p] = np.where(opens | waited, reports.department[r], b["department"])
         slots["revision"][p] += np.uint32(1)
         _say(index, r, p, SUPERSEDING, folded, rewrites=True)
         replaced = np.flatnonzero(opens & (b["content"] != reports.content[r]) & (b["content_order"] >= 0))

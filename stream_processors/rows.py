@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas import codec
 from schemas.avro import CREDIT_RECORD, QUARANTINED, RECEIPT, Message
@@ -32,7 +31,8 @@ _PARKED_SCHEMA = pa.schema(
     [("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()), ("reason", pa.string())]
 )
 
-Ints = np.ndarray[Any, Any]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
@@ -70,7 +70,7 @@ def rows_of(batch: Batch, *, epoch: int = TOPIC_EPOCH) -> Rows:
         if len(fits) < decoded.batch.num_rows:
             outside = np.setdiff1d(np.arange(decoded.batch.num_rows), fits)
             parked.append(_parked(part, decoded.rows[outside], ["time_out_of_range"] * len(outside)))
-        rows = decoded.batch if len(fits) == decoded.batch.num_rows else decoded.batch.take(pa.array(fits))
+        rows = decoded.batch if len(fits) == decoded.batch.num_rows else decoded.batch.take(fits)
         tables[table] = _with_position(rows, part, decoded.rows[fits], table, epoch)
     if parked:
         tables[PARKED] = pa.concat_tables(parked)
@@ -89,10 +89,9 @@ def table_of(topic: str) -> str:
 
 def _by_table(topics: list[str]) -> dict[str, Ints]:
     """Indices of the messages of each table."""
-    encoded = pa.array(topics, pa.string()).dictionary_encode()
-    tables = np.array([table_of(topic) for topic in encoded.dictionary.to_pylist()])
-    of_message = tables[encoded.indices.to_numpy()] if len(topics) else tables
-    return {table: np.flatnonzero(of_message == table) for table in MESSAGE_OF if table in tables}
+    names = {topic: table_of(topic) for topic in set(topics)}
+    of_message = np.array([names[topic] for topic in topics])
+    return {table: np.flatnonzero(of_message == table) for table in MESSAGE_OF if table in names.values()}
 
 
 def _first_offsets(part: Batch, at: Ints) -> dict[Place, int]:
@@ -104,36 +103,32 @@ def _first_offsets(part: Batch, at: Ints) -> dict[Place, int]:
     return first
 
 
-def _before(part: Batch, ends: dict[Place, int]) -> Ints:
+def _before(part: Batch, ends: dict[Place, int]) -> Flags:
     """Which messages lie before the end of their partition."""
     limits = [ends.get(place, 1 << 62) for place in zip(part.topics, part.partitions.tolist(), strict=True)]
     return part.offsets < np.array(limits, np.int64)
 
 
-def _in_range(rows: pa.RecordBatch) -> Ints:
+def _in_range(rows: pa.RecordBatch) -> Flags:
     """Which rows hold only days and moments that ClickHouse can hold."""
     good = np.ones(rows.num_rows, bool)
     for field, column in zip(rows.schema, rows.columns, strict=True):
         if pa.types.is_date32(field.type):
-            numbers, smallest, largest = column.cast(pa.int32()), _DAY_MIN, _DAY_MAX
+            numbers = column.cast(pa.int32()).fill_null(0).to_numpy()
+            good &= (numbers >= _DAY_MIN) & (numbers <= _DAY_MAX)
         elif pa.types.is_timestamp(field.type):
-            numbers, smallest, largest = column.cast(pa.int64()), _DAY_MIN * _DAY_MS, (_DAY_MAX + 1) * _DAY_MS - 1
-        else:
-            continue
-        ends = pc.min_max(numbers).as_py()
-        if ends["min"] is not None and (ends["min"] < smallest or ends["max"] > largest):
-            inside = pc.and_(pc.greater_equal(numbers, smallest), pc.less_equal(numbers, largest))
-            good &= pc.fill_null(inside, True).to_numpy(zero_copy_only=False)
+            numbers = column.cast(pa.int64()).fill_null(0).to_numpy()
+            good &= (numbers >= _DAY_MIN * _DAY_MS) & (numbers < (_DAY_MAX + 1) * _DAY_MS)
     return good
 
 
 def _with_position(rows: pa.RecordBatch, part: Batch, at: Ints, table: str, epoch: int) -> pa.Table:
     """The rows with where each message lies, and when Kafka took it."""
-    columns: dict[str, pa.Array] = dict(zip(rows.schema.names, rows.columns, strict=True))
+    columns: dict[str, Any] = dict(zip(rows.schema.names, rows.columns, strict=True))
     if MESSAGE_OF[table] is CREDIT_RECORD:
         columns["epoch"] = pa.array(np.full(len(at), epoch, np.uint16))
     else:
-        columns["topic"] = _texts(part.topics).take(pa.array(at))
+        columns["topic"] = pa.array([part.topics[index] for index in at.tolist()], pa.string())
     columns["partition"] = pa.array(part.partitions[at].astype(np.int32))
     columns["offset"] = pa.array(part.offsets[at].astype(np.int64))
     columns["recorded_at"] = pa.array(part.timestamps_ms[at].astype(np.int64)).cast(pa.timestamp("ms"))
@@ -142,13 +137,9 @@ def _with_position(rows: pa.RecordBatch, part: Batch, at: Ints, table: str, epoc
 
 def _parked(part: Batch, at: Ints, reasons: list[str]) -> pa.Table:
     columns = [
-        _texts(part.topics).take(pa.array(at, pa.int64())),
+        pa.array([part.topics[index] for index in at.tolist()], pa.string()),
         pa.array(part.partitions[at].astype(np.int32)),
         pa.array(part.offsets[at].astype(np.int64)),
         pa.array(reasons, pa.string()),
     ]
     return pa.table(columns, schema=_PARKED_SCHEMA)
-
-
-def _texts(texts: list[str]) -> pa.Array:
-    return pa.array(texts, pa.string())

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
@@ -75,6 +75,7 @@ class Pending:
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is nothing to insert and nothing to commit."""
         return not self.positions and not self.rows
 
     def add(self, tables: Mapping[str, pa.Table], positions: Mapping[Place, int], now: float) -> None:
@@ -336,6 +337,7 @@ def _reported_ms(records: pa.Table | None, now_ms: float) -> Seconds:
     nothing older than an hour, which is a replay."""
     if records is None:
         return np.zeros(0)
-    told = pc.and_(pc.equal(records["variant_of"], ""), pc.not_equal(records["status"], "expired"))
-    reported_ms = records["reported_at"].filter(told).cast(pa.int64()).to_numpy().astype(np.float64)
+    frame = pl.DataFrame(pl.from_arrow(records.select(["variant_of", "status", "reported_at"])))
+    told = frame.filter(pl.col("variant_of") == "", pl.col("status") != "expired")
+    reported_ms = told["reported_at"].cast(pl.Int64).cast(pl.Float64).to_numpy()
     return reported_ms[reported_ms >= now_ms - _LATENCY_OF_LAST_SECONDS * 1000]

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.local.java import java_executable
-from deploy.local.kafka_jars import kafka_classpath
+from deploy.local.kafka_jars import classpath_is_cached, kafka_classpath
 from deploy.local.parts import Part
 from deploy.local.processes import LOOPBACK, port_answers
 from deploy.local.tether import tethered
@@ -69,9 +69,9 @@ def broker_part(config: BrokerConfig) -> Part:
         name="broker",
         argv=argv,
         ready=lambda: broker_answers(config.port),
-        port=config.port,
+        ports=(config.port, config.controller_port),
         url=config.bootstrap,
-        # The first start may have to fetch 45 MB of jars.
+        note="" if classpath_is_cached() else "the first start fetches 45 MB of jars",
         ready_seconds_max=300.0,
     )
 

@@ -30,7 +30,16 @@ def kafka_classpath() -> str:
 
     Raises Retryable where neither Maven nor jgo can fetch the jars.
     """
-    return cached_classpath(cache_folder() / f"kafka-{KAFKA_VERSION}.classpath", _resolve)
+    return cached_classpath(_cache_file(), _resolve)
+
+
+def classpath_is_cached() -> bool:
+    """Whether `kafka_classpath` needs no network."""
+    return _whole(_cache_file()) is not None
+
+
+def _cache_file() -> Path:
+    return cache_folder() / f"kafka-{KAFKA_VERSION}.classpath"
 
 
 def cache_folder() -> Path:

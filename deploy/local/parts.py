@@ -19,14 +19,18 @@ class Part:
     """One process of the stack.
 
     `ready` is asked again and again after a start; it answers at once and raises nothing.
-    `port` is where the part listens; `url` is what a person may open or hand to a client.
+    `ports` is where the part listens; `url` is what a person may open or hand to a client; `note` says why a start
+    may take long. A part that is there `once` runs to its end before the parts after it start, and that it ended with
+    exit code 0 is its readiness; it may be run any number of times.
     """
 
     name: str
     argv: list[str]
     ready: Callable[[], bool]
-    port: int
-    url: str
+    ports: tuple[int, ...] = ()
+    url: str = ""
+    note: str = ""
+    once: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 20.0
     ready_seconds_max: float = 120.0
@@ -61,7 +65,7 @@ class PartProcess:
     def launch(self) -> None:
         """Start the process; returns at once."""
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        _keep_small(self.log_file)
+        rotate(self.log_file)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 tethered(self.part.argv),
@@ -106,7 +110,7 @@ def _environment(additions: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **additions}
 
 
-def _keep_small(log_file: Path) -> None:
+def rotate(log_file: Path) -> None:
     """Move a log that has grown large aside, so that a part keeps two files of bounded size across starts."""
     if log_file.exists() and log_file.stat().st_size > _LOG_BYTES_MAX:
         log_file.replace(log_file.with_name(log_file.name + ".1"))

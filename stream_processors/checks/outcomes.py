@@ -4,9 +4,8 @@ An event is judged once its lane has passed it, and while its topic keeps it. Di
 outcome, an event with two, and an outcome of an event that was never there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import polars as pl
 from schemas.reasons import OUTCOMES
 from stream_processors.checks import places
 from stream_processors.checks.findings import Check, Found, check, found
-from stream_processors.checks.places import Ranges
+from stream_processors.checks.places import Departments, Ranges
 
 Ints = np.ndarray[Any, Any]
 
@@ -35,7 +34,7 @@ class Reported:
         quarantine: what lies on the quarantine topic.
     """
 
-    departments: Sequence[str]
+    departments: Departments
     ranges: Ranges
     events: Ints
     due: Ints
@@ -59,7 +58,7 @@ def outcome_checks(reported: Reported) -> list[Check]:
     quarantined = np.unique(look(by_intake.filter(pl.col("outcome") == "quarantined")["place"].to_numpy()))
     identified = np.unique(look(reported.identified))
     folded = np.isin(identified, reported.identified[reported.folded])
-    name = partial(places.named, reported.departments)
+    name = reported.departments.named
     return [
         check(
             "every event was identified, quarantined or refused, exactly once",
@@ -145,7 +144,7 @@ def counted(reported: Reported) -> pl.DataFrame:
     table = events.join(identified, on="stream", how="left").join(outcomes, on="stream", how="left").sort("stream")
     split = [places.department_and_partition(stream) for stream in table["stream"].to_list()]
     return table.select(
-        pl.Series("department", [reported.departments[department] for department, _ in split], pl.String),
+        pl.Series("department", [reported.departments.names[department] for department, _ in split], pl.String),
         pl.Series("partition", [partition for _, partition in split], pl.Int32),
         "first_offset",
         "last_offset",

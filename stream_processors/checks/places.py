@@ -1,6 +1,6 @@
 """The place of an event, department, partition and offset, as one number, so that millions compare as columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,49 +17,19 @@ _PARTITION_MASK = (1 << _PARTITION_BITS) - 1
 Ints = np.ndarray[Any, Any]
 
 
-def places_of(departments: Sequence[str], frame: pl.DataFrame) -> Ints:
-    """uint64 for each row of (department, source_partition, source_offset); every department is one of `departments`.
+class Departments:
+    """Numbers departments, the registered ones first; others that turn up on a topic get the next numbers."""
 
-    Sorting the numbers sorts by department (in the order given), partition, offset.
-    """
-    numbers = frame.select(
-        pl.col("department").replace_strict(
-            {name: number for number, name in enumerate(departments)}, return_dtype=pl.UInt64
-        ),
-        pl.col("source_partition").cast(pl.UInt64),
-        pl.col("source_offset").cast(pl.UInt64),
-    )
-    department, partition, offset = (column.to_numpy() for column in numbers.iter_columns())
-    return department << np.uint64(_OFFSET_BITS + _PARTITION_BITS) | partition << np.uint64(_OFFSET_BITS) | offset
+    def __init__(self, registered: Iterable[str]) -> None:
+        self.names = list(registered)
 
+    def numbers(self, names: pl.Series) -> Ints:
+        """uint64 number of each name."""
+        self.names += [name for name in names.unique().to_list() if name not in self.names]
+        numbers = {name: number for number, name in enumerate(self.names)}
+        return names.replace_strict(numbers, return_dtype=pl.UInt64).to_numpy()
 
-def streams_of(places: Ints) -> Ints:
-    """The stream of each place: the number of one partition of one department's topic."""
-    return places >> np.uint64(_OFFSET_BITS)
-
-
-def offsets_of(places: Ints) -> Ints:
-    """The offset of each place."""
-    return (places & np.uint64(_OFFSET_MASK)).astype(np.int64)
-
-
-def stream_number(department: int, partition: int) -> int:
-    """See `streams_of`."""
-    return department << _PARTITION_BITS | partition
-
-
-def department_and_partition(stream: int) -> tuple[int, int]:
-    """The other way round."""
-    return stream >> _PARTITION_BITS, stream & _PARTITION_MASK
-
-
-def named(departments: Sequence[str], place: int) -> str:
-    """`credit.events.tax[3]@8812`."""
-    department, partition = department_and_partition(int(place) >> _OFFSET_BITS)
-    return f"{events_topic(departments[department])}[{partition}]@{int(place) & _OFFSET_MASK}"
-
-
-@dataclass(frozen=True, slots=True)
+    @dataclass(frozen=True, slots=True)
 class Ranges:
     """Which offsets of each stream are looked at.
 

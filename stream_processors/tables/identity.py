@@ -35,8 +35,8 @@ def consumer_group(store: ClickHouse, settings: Settings) -> str:
     name, filled_by = known
     if filled_by != cluster:
         raise ConfigurationError(
-            f"starting the store lane: the database {store.database} was filled from another Kafka cluster than the one "
-            f"at {settings.kafka}; set XINLIU_CLICKHOUSE_DATABASE to a new name, or drop the old database"
+            f"starting the store lane: the database {store.database} was filled from another Kafka cluster than "
+            f"the one at {settings.kafka}; set XINLIU_CLICKHOUSE_DATABASE to a new name, or drop the old database"
         )
     return f"xinliu-store-{name[:8]}"
 

@@ -32,6 +32,7 @@ class Script:
 
     @property
     def hash(self) -> str:
+        """What tells whether it is still what was applied."""
         return sha256(self.text.encode()).hexdigest()
 
     @property

@@ -69,7 +69,7 @@ def region_codes(units: PilotUnits) -> list[str]:
 
 
 def load_reference(store: ClickHouse, reference: Reference) -> None:
-    """Replace the rows of every reference table; a query meanwhile sees the old rows or the new ones, never a mixture."""
+    """Replace the rows of every reference table; a query meanwhile sees the old or the new ones, never a mixture."""
     for table, rows in reference_tables(reference).items():
         if rows:
             _replace(store, table, pa.Table.from_pylist(rows))

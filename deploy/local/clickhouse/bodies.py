@@ -1,7 +1,7 @@
 """Reads the body of a request in chunks, undoing its compression, in constant memory and never beyond a limit."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import lz4.frame
@@ -31,7 +31,7 @@ _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
 }
 
 
-async def read_chunks(content: StreamReader, encoding: str | None, bytes_max: int) -> AsyncIterator[bytes]:
+async def read_chunks(content: StreamReader, encoding: str | None, bytes_max: int) -> AsyncGenerator[bytes, None]:
     """Decompressed chunks of about CHUNK_BYTES; never empty ones.
 
     Raises EngineError for an unknown or broken encoding, and above `bytes_max` decompressed bytes.
@@ -50,7 +50,7 @@ async def read_chunks(content: StreamReader, encoding: str | None, bytes_max: in
         yield bytes(pending)
 
 
-async def _decompressed(content: StreamReader, encoding: str | None) -> AsyncIterator[bytes]:
+async def _decompressed(content: StreamReader, encoding: str | None) -> AsyncGenerator[bytes, None]:
     if encoding in (None, "", "identity"):
         async for piece in content.iter_any():
             yield piece

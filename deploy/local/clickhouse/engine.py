@@ -4,12 +4,13 @@ chDB allows one process per data folder, and any number of connections in that p
 context: its settings, its current database, its temporary tables.
 """
 
+import io
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import chdb
 import pyarrow as pa
@@ -124,7 +125,7 @@ def use_database(connection: Connection, database: str) -> None:
 
 def run(connection: Connection, statement: Statement, default_format: str, parameters: Mapping[str, str]) -> Answer:
     """Run a statement to its end; the whole answer is held in memory."""
-    result = _foreign(lambda: connection.query(statement.text, default_format, params=dict(parameters)))  # type: ignore[arg-type]
+    result = _foreign(lambda: connection.query(_sql(statement), default_format, params=dict(parameters)))
     return Answer(
         body=result.bytes(),
         read_rows=result.storage_rows_read(),
@@ -138,13 +139,13 @@ def run(connection: Connection, statement: Statement, default_format: str, param
 
 def stream(
     connection: Connection, statement: Statement, output_format: str, parameters: Mapping[str, str]
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Pieces of an answer in a STREAMABLE format, block by block; closing the iterator cancels the query."""
     assert output_format in STREAMABLE
     if output_format == "ArrowStream":
         yield from _stream_arrow(connection, statement, parameters)
         return
-    result = _foreign(lambda: connection.send_query(statement.text, output_format, params=dict(parameters)))  # type: ignore[arg-type]
+    result = _foreign(lambda: connection.send_query(_sql(statement), output_format, params=dict(parameters)))
     try:
         while (block := _foreign(result.fetch)) is not None:
             yield block.bytes()
@@ -152,10 +153,12 @@ def stream(
         result.close()
 
 
-def _stream_arrow(connection: Connection, statement: Statement, parameters: Mapping[str, str]) -> Iterator[bytes]:
+def _stream_arrow(
+    connection: Connection, statement: Statement, parameters: Mapping[str, str]
+) -> Generator[bytes, None, None]:
     """One Arrow stream out of the engine's blocks, each of which is a whole Arrow stream of its own."""
-    result = _foreign(lambda: connection.send_query(statement.text, "ArrowStream", params=dict(parameters)))  # type: ignore[arg-type]
-    out = _Pieces()
+    result = _foreign(lambda: connection.send_query(_sql(statement), "ArrowStream", params=dict(parameters)))
+    out = io.BytesIO()
     writer: pa.RecordBatchStreamWriter | None = None
     try:
         while (block := _foreign(result.fetch)) is not None:
@@ -163,12 +166,12 @@ def _stream_arrow(connection: Connection, statement: Statement, parameters: Mapp
                 writer = writer or pa.ipc.new_stream(pa.PythonFile(out, "w"), reader.schema)
                 for batch in reader:
                     writer.write_batch(batch)
-            yield out.take()
+            yield _take(out)
         if writer is None:  # no rows: only a whole query tells the columns
             yield run(connection, statement, "ArrowStream", parameters).body
         else:
             writer.close()
-            yield out.take()
+            yield _take(out)
     finally:
         result.close()
 
@@ -205,25 +208,17 @@ class Insert:
         self._inserter.cancel()
 
 
-class _Pieces:
-    """A file that is only written, from which what was written so far is taken."""
+def _take(written: io.BytesIO) -> bytes:
+    """What was written since the last call."""
+    taken = written.getvalue()
+    written.seek(0)
+    written.truncate()
+    return taken
 
-    closed = False
 
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._buffer += data
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def take(self) -> bytes:
-        taken = bytes(self._buffer)
-        self._buffer.clear()
-        return taken
+def _sql(statement: Statement) -> str:
+    """chDB takes bytes as well, whatever its annotations say, and a statement need not be UTF-8."""
+    return cast(str, statement.text)
 
 
 def quoted(value: str) -> str:

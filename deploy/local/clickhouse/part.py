@@ -1,13 +1,12 @@
 """The local ClickHouse as a part of the stack. Apart from the server, so that the supervisor loads no engine."""
 
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.local.http import http_get
 from deploy.local.parts import Part
-from deploy.local.processes import LOOPBACK, port_answers
+from deploy.local.processes import LOOPBACK
 
 
 @dataclass(frozen=True)
@@ -32,20 +31,9 @@ def clickhouse_part(config: ClickHouseConfig) -> Part:
     return Part(
         name="clickhouse",
         argv=argv,
-        ready=lambda: http_answers(config.port, "/ping"),
-        port=config.port,
+        ready=lambda: http_get(config.port, "/ping") is not None,
+        ports=(config.port,),
         url=config.url,
         # By the environment and not as flags: a command line can be read by every user of the machine.
         env={"XINLIU_CLICKHOUSE_USER": config.user, "XINLIU_CLICKHOUSE_PASSWORD": config.password},
     )
-
-
-def http_answers(port: int, path: str) -> bool:
-    """Whether a GET of this path on this loopback port is answered with 200."""
-    if not port_answers(port):
-        return False
-    try:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=2.0) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, TimeoutError, OSError):
-        return False

@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -211,7 +211,7 @@ class ClickHouseHttp:
             raise
 
     async def _stream(
-        self, request: web.Request, pieces: Iterator[bytes], headers: dict[str, str], output_format: str
+        self, request: web.Request, pieces: Generator[bytes, None, None], headers: dict[str, str], output_format: str
     ) -> web.StreamResponse:
         """Send blocks as they come; an error after the first goes into the body, and the body is left unfinished."""
         tag = secrets.token_hex(8)
@@ -242,7 +242,7 @@ class ClickHouseHttp:
         except ConnectionResetError:  # the client has what it wanted, or is gone
             return response
         finally:
-            await self._work(pieces.close)  # type: ignore[attr-defined]
+            await self._work(pieces.close)
 
 
 async def _ping(_request: web.Request) -> web.Response:

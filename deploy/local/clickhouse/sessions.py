@@ -28,6 +28,8 @@ class Context:
         self._connection: Connection | None = None
         self._from_url: dict[str, str] = {}
         self._before_url: dict[str, str] = {}
+        # False after a SET that failed: how much of it is in force is not known.
+        self._settled = True
 
     def prepare(self, statement: Statement, settings: Mapping[str, str], database: str | None) -> Connection:
         """The connection with exactly these request settings in force."""
@@ -40,15 +42,15 @@ class Context:
         return self._connection
 
     def _apply_from_url(self, connection: Connection, settings: Mapping[str, str]) -> None:
-        if dict(settings) == self._from_url:  # a client sends the same ones with each request
+        if self._settled and dict(settings) == self._from_url:  # a client sends the same ones with each request
             return
         apply_settings(connection, {n: v for n, v in self._before_url.items() if n not in settings})
         before = {n: v for n, v in self._before_url.items() if n in settings}
         if new := settings.keys() - before.keys():
             before |= read_settings(connection, new)
-        self._from_url, self._before_url = {}, before
+        self._before_url, self._from_url, self._settled = before, dict(settings), False
         apply_settings(connection, settings)
-        self._from_url = dict(settings)
+        self._settled = True
 
     def close(self) -> None:
         """Drop the context with all that belongs to it."""

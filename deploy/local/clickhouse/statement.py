@@ -120,7 +120,8 @@ def _check_and_find_format(text: bytes) -> str | None:
         if previous == b"INTO" and word == b"OUTFILE":
             raise EngineError.ours(NOT_IMPLEMENTED, "INTO OUTFILE is not allowed: it names a file of the server.")
         if previous == b"FORMAT" and word:
-            named, tail = token.group().decode("ascii"), []
+            named = token.group().decode("ascii")
+            tail.clear()
         else:
             tail.append(word)
         previous = word

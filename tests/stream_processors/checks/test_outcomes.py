@@ -8,13 +8,13 @@ from stream_processors.checks import places
 from stream_processors.checks.outcomes import Reported, counted, outcome_checks, receipt_rows
 from stream_processors.checks.places import Ranges
 
-DEPARTMENTS = ("court", "tax")
+DEPARTMENTS = places.Departments(["court", "tax"])
 OUTCOME, REGISTER, QUARANTINE, LANE = range(4)
 
 
 def place(department: str, partition: int, offset: int) -> int:
     row = {"department": [department], "source_partition": [partition], "source_offset": [offset]}
-    return int(places.places_of(DEPARTMENTS, pl.DataFrame(row))[0])
+    return places.frame_places(DEPARTMENTS, pl.DataFrame(row)).item()
 
 
 def at(*offsets: int, department: str = "tax", partition: int = 1) -> list[int]:
@@ -107,7 +107,7 @@ def test_outcomes_before_the_first_kept_event_and_of_events_sent_meanwhile_are_n
 def test_departments_and_partitions_are_kept_apart():
     keys = [*at(0), *at(0, department="court"), *at(0, partition=2)]
     assert len(set(keys)) == 3
-    assert places.named(DEPARTMENTS, keys[1]) == "credit.events.court[1]@0"
+    assert DEPARTMENTS.named(keys[1]) == "credit.events.court[1]@0"
 
 
 def test_counts_add_up_for_each_partition():
