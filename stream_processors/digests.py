@@ -1,7 +1,6 @@
 """Digests of the store's tables: equal exactly where the rows are equal, in whatever order they were written.
 
-A digest is the sum of a 128-bit hash over the rows, modulo 2^128, in hex. A sum and not an exclusive or, since there
-two equal rows would cancel out, and a doubled row is what we look for.
+A digest is the sum of a 128-bit hash of each row, modulo 2^128, in hex.
 """
 
 import hashlib
