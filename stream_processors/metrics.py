@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from schemas import topics
 from schemas.metrics import BY_NAME, METRICS, Metric
 from stream_processors.kafka import Batch
 
@@ -115,9 +114,23 @@ class LaneMetrics:
         self.registry.set("xinliu_last_stable_lag_events", (topic, str(partition)), max(0, events))
 
 
-def lane_topics(lane: str, departments: Sequence[str]) -> list[str]:
-    """What each lane reads."""
-    return {
-        "intake": [topics.events_topic(department) for department in departments],
-        "register": [topics.IDENTIFIED],
-    }[lane]
+class StoreMetrics:
+    """What the store lane tells of itself."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def stored(self, table: str, rows: int, seconds: float) -> None:
+        self._registry.add("xinliu_store_rows_total", (table,), rows)
+        self._registry.observe("xinliu_store_insert_seconds", (table,), seconds)
+
+    def readable(self, seconds: Any) -> None:
+        if len(seconds):
+            self._registry.observe("xinliu_end_to_end_seconds", ("readable",), seconds)
+
+    def queryable(self, seconds: Any) -> None:
+        if len(seconds):
+            self._registry.observe("xinliu_end_to_end_seconds", ("queryable",), seconds)
+
+    def paused(self, topic: str, partition: int, waits: bool) -> None:
+        self._registry.set("xinliu_partition_paused", ("store", topic, str(partition)), int(waits))

@@ -29,8 +29,9 @@ from schemas.topics import RECORDS
 from stream_processors.intake import Intake
 from stream_processors.kafka import admin
 from stream_processors.lane import Lane
-from stream_processors.metrics import LaneMetrics, Registry
+from stream_processors.metrics import LaneMetrics, Registry, StoreMetrics
 from stream_processors.register import Register
+from stream_processors.store import StoreLane
 
 LANES = ("intake", "register", "store")
 _HEARTBEAT_SECONDS_MAX = 90.0  # longer than the longest insert or restore step between two turns of a loop
@@ -68,9 +69,7 @@ def build(name: str, settings: Settings) -> Hosted:
     folder.mkdir(parents=True, exist_ok=True)
     registry.add("xinliu_starts_total", (name,), _count_start(folder / f"{name}-{settings.slot}.starts"))
     if name == "store":
-        from stream_processors.store import StoreLane
-
-        return Hosted(name, StoreLane(settings, reference, registry, stop), registry, stop)
+        return Hosted(name, _StoreLoop(settings, registry, stop), registry, stop)
     metrics = LaneMetrics(name, registry)
     if name == "intake":
         processor: Any = Intake(reference, settings.partitions, folder / f"intake-{settings.slot}.running")
@@ -84,6 +83,23 @@ def build(name: str, settings: Settings) -> Hosted:
             registry.set,
         )
     return Hosted(name, Lane(settings, processor, metrics, stop), registry, stop)
+
+
+class _StoreLoop:
+    """The store lane behind the interface of a loop."""
+
+    def __init__(self, settings: Settings, registry: Registry, stop: threading.Event) -> None:
+        self._stop = stop
+        self._lane = StoreLane(settings, StoreMetrics(registry))
+        self.ready = self._lane.ready
+
+    @property
+    def heartbeat_age_seconds(self) -> float:
+        """The store's loop clears `ready` by itself while it waits for ClickHouse."""
+        return 0.0
+
+    def run(self) -> None:
+        self._lane.run(self._stop)
 
 
 def identity_of(settings: Settings) -> dict[str, Any]:
