@@ -29,7 +29,46 @@ class Departments:
         numbers = {name: number for number, name in enumerate(self.names)}
         return names.replace_strict(numbers, return_dtype=pl.UInt64).to_numpy()
 
-    @dataclass(frozen=True, slots=True)
+    def named(self, place: int) -> str:
+        """`credit.events.tax[3]@8812`."""
+        department, partition = department_and_partition(int(place) >> _OFFSET_BITS)
+        return f"{events_topic(self.names[department])}[{partition}]@{int(place) & _OFFSET_MASK}"
+
+
+def places_of(department_numbers: Ints, partitions: Ints, offsets: Ints) -> Ints:
+    """uint64 for each event. Sorting them sorts by department, partition, offset."""
+    streams = department_numbers.astype(np.uint64) << np.uint64(_PARTITION_BITS) | partitions.astype(np.uint64)
+    return streams << np.uint64(_OFFSET_BITS) | offsets.astype(np.uint64)
+
+
+def frame_places(departments: Departments, frame: pl.DataFrame) -> pl.Series:
+    """The places in columns department, source_partition, source_offset."""
+    numbers = departments.numbers(frame["department"])
+    partitions, offsets = frame["source_partition"].to_numpy(), frame["source_offset"].to_numpy()
+    return pl.Series("place", places_of(numbers, partitions, offsets), dtype=pl.UInt64)
+
+
+def streams_of(places: Ints) -> Ints:
+    """The stream of each place: the number of one partition of one department's topic."""
+    return places >> np.uint64(_OFFSET_BITS)
+
+
+def offsets_of(places: Ints) -> Ints:
+    """The offset of each place."""
+    return (places & np.uint64(_OFFSET_MASK)).astype(np.int64)
+
+
+def stream_number(department: int, partition: int) -> int:
+    """See `streams_of`."""
+    return department << _PARTITION_BITS | partition
+
+
+def department_and_partition(stream: int) -> tuple[int, int]:
+    """The other way round."""
+    return stream >> _PARTITION_BITS, stream & _PARTITION_MASK
+
+
+@dataclass(frozen=True, slots=True)
 class Ranges:
     """Which offsets of each stream are looked at.
 
