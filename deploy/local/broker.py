@@ -21,7 +21,7 @@ from deploy.local.kafka_jars import classpath_is_cached, kafka_classpath
 from deploy.local.parts import Part
 from deploy.local.processes import LOOPBACK, port_answers
 from deploy.local.tether import tethered
-from schemas.errors import XinliuError
+from schemas.errors import ConfigurationError, XinliuError
 
 MESSAGE_BYTES_MAX = 8 << 20
 """Largest message that the broker takes; topics may ask for less. The product bounds what it publishes itself."""
@@ -128,7 +128,13 @@ def server_properties(config: BrokerConfig) -> str:
 def prepare(config: BrokerConfig) -> list[str]:
     """Fetch what is missing, write the configuration, format a new data folder; returns the command of the broker."""
     java, classpath = str(java_executable()), kafka_classpath()
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"making the data folder of the local broker {config.data_dir} failed ({error.strerror}); "
+            "set XINLIU_HOME to a folder that can be written"
+        ) from error
     properties_file = config.data_dir.resolve() / "server.properties"
     properties_file.write_text(server_properties(config), encoding="utf-8")
     if not (config.log_dir / "meta.properties").exists():

@@ -66,7 +66,13 @@ class Engine:
 
     def __init__(self, data_dir: Path, memory_mb: int) -> None:
         """Raises ConfigurationError where another process holds the folder, or it is not one of this engine."""
-        data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"making the ClickHouse data folder {data_dir} failed ({error.strerror}); set XINLIU_HOME to a folder "
+                "that can be written"
+            ) from error
         self._path = str(data_dir.resolve())
         server_settings = {
             "max_server_memory_usage": memory_mb << 20,
