@@ -21,6 +21,13 @@ def filled(index: Index, start: int, count: int) -> np.ndarray:
     return places
 
 
+def load(folder: Path, index: Index, end: int, identity: dict = IDENTITY, partition: int = 0) -> tuple[int, str]:
+    checkpoint = Checkpoint(folder, partition, identity, index)
+    loaded = checkpoint.load(end)
+    checkpoint.close()
+    return loaded
+
+
 def same(first: Index, second: Index) -> bool:
     return bool((first.slots == second.slots).all() and (first.keys == second.keys).all() and len(first) == len(second))
 
@@ -38,7 +45,7 @@ def written(folder: Path) -> tuple[Index, Path]:
 def test_what_was_written_is_loaded(tmp_path: Path) -> None:
     index, _ = written(tmp_path)
     again = Index()
-    assert Checkpoint(tmp_path, 0, IDENTITY, again).load(30) == (30, "")
+    assert load(tmp_path, again, 30) == (30, "")
     assert same(index, again)
 
 
@@ -52,7 +59,7 @@ def test_a_torn_tail_is_cut_off_and_written_on(tmp_path: Path) -> None:
     checkpoint.append(30, filled(again, 100, 5))
     checkpoint.close()
     third = Index()
-    assert Checkpoint(tmp_path, 0, IDENTITY, third).load(30) == (30, "")
+    assert load(tmp_path, third, 30) == (30, "")
     assert same(index, third)
 
 
@@ -61,7 +68,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-100] ^= 1
     path.write_bytes(data)
-    assert Checkpoint(tmp_path, 0, IDENTITY, Index()).load(30)[0] == 10
+    assert load(tmp_path, Index(), 30)[0] == 10
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
 def test_anothers_checkpoint_is_not_used(tmp_path: Path, identity: dict, partition: int, end: int) -> None:
     written(tmp_path)
     index = Index()
-    offset, why = Checkpoint(tmp_path, partition, identity, index).load(end)
+    offset, why = load(tmp_path, index, end, identity, partition)
     assert offset == 0
     assert why
     assert len(index) == 0

@@ -256,7 +256,9 @@ def test_reference_tables_are_replaced_as_a_whole(store: ClickHouse):
     for table, rows in reference_tables(load()).items():
         found = store.rows(f"SELECT * FROM {table}", doing="looking")
         key = sorted(rows[0])
-        assert sorted(found, key=lambda r: [str(r[k]) for k in key]) == sorted(rows, key=lambda r: [str(r[k]) for k in key])
+        assert sorted(found, key=lambda r: [str(r[k]) for k in key]) == sorted(
+            rows, key=lambda r: [str(r[k]) for k in key]
+        )
 
 
 def test_the_regions_of_a_unit_are_those_for_which_the_metrics_count():
