@@ -29,7 +29,9 @@ simulate_app = App(
 app.command(simulate_app)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of tables.")]
-MappingName = Annotated[str, Parameter(name="--mapping", help="How to read the file; xinliu-adapter mappings lists them.")]
+MappingName = Annotated[
+    str, Parameter(name="--mapping", help="How to read the file; xinliu-adapter mappings lists them.")
+]
 Seed = Annotated[int, Parameter(help="The same seed makes the same input.")]
 DepartmentName = Annotated[str, Parameter(name="--department", help="Who reports: the name of its topic.")]
 Silence = Annotated[
@@ -92,7 +94,9 @@ def publish(
     corrects: Annotated[
         bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
     ] = False,
-    as_of: Annotated[date | None, Parameter(help="Day that the rows are of, YYYY-MM-DD: newer rows replace older.")] = None,
+    as_of: Annotated[
+        date | None, Parameter(help="Day that the rows are of, YYYY-MM-DD: newer rows replace older.")
+    ] = None,
     timeout: Silence = 60.0,
     as_json: AsJson = False,
 ) -> int:

@@ -120,8 +120,8 @@ def _say(wanted: Wanted, results: list[Result]) -> None:
         for result in results:
             if result.waiting:
                 print(
-                    f"waiting for receipts: {result.waiting} of the {result.rows} rows of {result.submission} still wait "
-                    f"after {wanted.silence_seconds_max:.0f} s without an answer; ask later with "
+                    f"waiting for receipts: {result.waiting} of the {result.rows} rows of {result.submission} still "
+                    f"wait after {wanted.silence_seconds_max:.0f} s without an answer; ask later with "
                     f"xinliu-adapter receipts {result.submission}",
                     file=sys.stderr,
                 )

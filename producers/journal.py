@@ -22,7 +22,7 @@ from schemas.errors import InputError
 KEPT_MS = 30 * 86_400_000
 """Receipts are kept for 30 days (`schemas.topics`): an older entry can answer nothing."""
 
-SENT_SCHEMA = {"row": pl.Int32, "part": pl.Int32, "reason": pl.String, "detail": pl.String}
+SENT_SCHEMA = pl.Schema({"row": pl.Int32, "part": pl.Int32, "reason": pl.String, "detail": pl.String})
 """One line for each event that was sent (`reason` empty) and for each that was refused at the adapter."""
 
 _READ_BYTES = 1 << 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec
@@ -81,11 +81,11 @@ def begin_offsets(settings: Settings, topic: str, partitions: int) -> dict[int, 
     return _offsets(settings, topic, partitions, OffsetSpec.earliest())
 
 
-def _offsets(settings: Settings, topic: str, partitions: int, spec: OffsetSpec) -> dict[int, int]:
+def _offsets(settings: Settings, topic: str, partitions: int, spec: OffsetSpec | None) -> dict[int, int]:
     admin = AdminClient(_client(settings))
     try:
         answers = admin.list_offsets(
-            {TopicPartition(topic, number): spec for number in range(partitions)},
+            {TopicPartition(topic, number): cast(OffsetSpec, spec) for number in range(partitions)},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=ANSWER_SECONDS_MAX,
         )

@@ -130,9 +130,9 @@ def _check(order: Order) -> None:
         raise InputError("publishing: --as-of and --corrects exclude each other, both say how new the rows are")
 
 
-def new_submission(department: str, now: datetime) -> str:
-    """A readable id: department, local date and time, four hex digits."""
-    return f"{department}-{now.astimezone(_HOME_ZONE):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+def new_submission(department: str, now: datetime, end: str = "") -> str:
+    """A readable id: department, local date and time, four hex digits (random where none are given)."""
+    return f"{department}-{now.astimezone(_HOME_ZONE):%Y%m%d-%H%M%S}-{end or secrets.token_hex(2)}"
 
 
 def _new_entry(settings: Settings, order: Order, key: str, cluster: Cluster, now: datetime) -> Entry:

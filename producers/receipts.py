@@ -23,7 +23,9 @@ from schemas.settings import Settings
 from schemas.topics import receipts_topic
 
 _TAKE_SECONDS = 0.1
-RECEIVED_SCHEMA = {"row": pl.Int32, "part": pl.Int32, "outcome": pl.String, "reason": pl.String, "detail": pl.String}
+RECEIVED_SCHEMA = pl.Schema(
+    {"row": pl.Int32, "part": pl.Int32, "outcome": pl.String, "reason": pl.String, "detail": pl.String}
+)
 """What the platform said of events, at most one line for each."""
 _WORST = pl.Enum(WORST_FIRST)
 

@@ -1,4 +1,4 @@
-"""Shows results to people: tables on stdout, progress on stderr. Non-goal: any word that is not in `schemas.reasons`."""
+"""Shows results to people: tables on stdout, progress on stderr. Non-goal: judging a row."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -71,7 +71,7 @@ def messages(
     places = places_of(_series(events, "source_row"), _series(events, "source_part"))
     missing = np.flatnonzero(~np.isin(places, without)) if len(without) else np.arange(len(places))
     if len(missing) < len(places):
-        events, places = events.take(pa.array(missing)), places[missing]
+        events, places = events.take(missing), places[missing]
     if events.num_rows == 0:
         return Messages(places, [], [])
     stamped = stamp(events, submission, reported_at_ms, source_version_ms)
@@ -89,7 +89,7 @@ def stamp(
     events: pa.RecordBatch, submission: str, reported_at_ms: int, source_version_ms: int | None
 ) -> pa.RecordBatch:
     count = events.num_rows
-    made: dict[str, pa.Array] = {
+    made: dict[str, pa.Array[Any]] = {
         "submission": pa.repeat(pa.scalar(submission, pa.string()), count),
         "event_id": event_ids(submission, _series(events, "source_row"), _series(events, "source_part")),
         "reported_at": pa.repeat(pa.scalar(reported_at_ms, pa.timestamp("ms")), count),

@@ -8,7 +8,7 @@ from producers.formats.amounts import UNITS, parse_amounts
 from producers.formats.dates import DATE_STYLES, parse_dates, parse_timestamps
 from producers.formats.lists import SPLITTERS
 from producers.formats.parsed import Parsed
-from producers.formats.words import fold, tidy
+from producers.formats.words import fold, holds, tidy
 
 __all__ = [
     "DATE_STYLES",
@@ -16,6 +16,7 @@ __all__ = [
     "UNITS",
     "Parsed",
     "fold",
+    "holds",
     "parse_amounts",
     "parse_dates",
     "parse_timestamps",

@@ -18,38 +18,28 @@ _PLACES = {"元": 2, "万": 6, "亿": 10}
 _DIGITS_LONGEST = 15  # together with the places this stays below 2^63
 _FEN_MAX = 10**17  # a thousand times all money in China: more is a misprint
 
-_NUMERALS = {c: i for i, c in enumerate("零壹贰叁肆伍陆柒捌玖")} | {
-    c: i for i, c in enumerate("〇一二三四五六七八九")
-}
+_NUMERALS = {c: i for i, c in enumerate("零壹贰叁肆伍陆柒捌玖")} | {c: i for i, c in enumerate("〇一二三四五六七八九")}
 _NUMERALS |= {"两": 2, "貳": 2, "參": 3, "陸": 6}
 _TENS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
 _MYRIADS = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 
 
-def parse_amounts(
-    texts: pl.Series, unit: Unit = "元", *, explicit_currency: bool = False
-) -> Parsed:
+def parse_amounts(texts: pl.Series, unit: Unit = "元", *, explicit_currency: bool = False) -> Parsed:
     """Amounts of a column of tidied text, Int64 in fen.
 
     Args:
         unit: unit of a number that names none.
         explicit_currency: read only what names the yuan (元, 人民币); a bare number or 万 says nothing of a currency.
     """
-    return by_distinct(
-        texts, lambda distinct: _read_amounts(distinct, unit, explicit_currency)
-    )
+    return by_distinct(texts, lambda distinct: _read_amounts(distinct, unit, explicit_currency))
 
 
 def _read_amounts(texts: pl.Series, unit: Unit, explicit_currency: bool) -> Parsed:
     folded = texts.str.normalize("NFKC").str.replace_all(r"[\s,()￥¥]", "")
-    grouped = ~texts.str.contains("[,，]") | texts.str.contains(
-        r"^\D*\d{1,3}(?:[,，]\d{3})+(?:[^\d,，].*)?$"
-    )
+    grouped = ~texts.str.contains("[,，]") | texts.str.contains(r"^\D*\d{1,3}(?:[,，]\d{3})+(?:[^\d,，].*)?$")
     named = folded.str.contains("元|圆|人民币|RMB|CNY")
     bare = folded.str.replace_all("人民币|RMB|CNY", "")
-    parts = bare.str.extract_groups(
-        r"^(\d*)(?:\.(\d*))?(万|亿)?(元|圆)?(?:整|正)?$"
-    ).struct.unnest()
+    parts = bare.str.extract_groups(r"^(\d*)(?:\.(\d*))?(万|亿)?(元|圆)?(?:整|正)?$").struct.unnest()
     parts.columns = ["whole", "fraction", "scale", "yuan"]
     default = unit[0]
     frame = parts.with_columns(
@@ -71,22 +61,12 @@ def _read_amounts(texts: pl.Series, unit: Unit, explicit_currency: bool) -> Pars
     # The digits of whole and fraction in one number, then as many zeros as places are left over.
     zeros = pl.col("places") - pl.col("fraction").str.len_bytes().cast(pl.Int64)
     plausible = (digits.str.len_bytes() <= _DIGITS_LONGEST) & (zeros >= 0)
-    fen = pl.when(digits == "").then(pl.lit(0, pl.Int64)).otherwise(
-        digits.cast(pl.Int64, strict=False)
-    ) * (
-        pl.lit(10, pl.Int64)
-        .pow(pl.when(plausible).then(zeros).otherwise(0))
-        .cast(pl.Int64)
+    fen = pl.when(digits == "").then(pl.lit(0, pl.Int64)).otherwise(digits.cast(pl.Int64, strict=False)) * (
+        pl.lit(10, pl.Int64).pow(pl.when(plausible).then(zeros).otherwise(0)).cast(pl.Int64)
     )
-    is_number = (
-        pl.col("grouped")
-        & pl.col("text").str.contains(r"\d")
-        & pl.col("whole").is_not_null()
-    )
+    is_number = pl.col("grouped") & pl.col("text").str.contains(r"\d") & pl.col("whole").is_not_null()
     read = frame.select("text", "named", fen=pl.when(is_number & plausible).then(fen))
-    rest = read.with_row_index("at").filter(
-        pl.col("fen").is_null() & pl.col("text").str.contains(r"^\D+$")
-    )
+    rest = read.with_row_index("at").filter(pl.col("fen").is_null() & pl.col("text").str.contains(r"^\D+$"))
     if rest.height:
         found = [_chinese_amount(text, unit) for text in rest["text"]]
         known = [i for i, value in enumerate(found) if value is not None]
@@ -99,9 +79,7 @@ def _read_amounts(texts: pl.Series, unit: Unit, explicit_currency: bool) -> Pars
     good = pl.col("fen").is_not_null() & (pl.col("fen") <= _FEN_MAX)
     if explicit_currency:
         good = good & pl.col("named")
-    judged = read.select(
-        value=pl.when(good).then("fen"), unreadable=~good & (pl.col("text") != "")
-    )
+    judged = read.select(value=pl.when(good).then("fen"), unreadable=~good & (pl.col("text") != ""))
     return Parsed(judged["value"], judged["unreadable"])
 
 
@@ -117,9 +95,7 @@ def _chinese_amount(text: str, unit: Unit) -> int | None:
     if -1 in small or (any(small) and not found[2]):
         return None
     in_yuan = bool(found[2]) or re.search("[万萬亿億]", found[1]) is not None
-    return (
-        whole * 10 ** _PLACES["元" if in_yuan else unit[0]] + small[0] * 10 + small[1]
-    )
+    return whole * 10 ** _PLACES["元" if in_yuan else unit[0]] + small[0] * 10 + small[1]
 
 
 def _chinese_number(text: str) -> int | None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from producers.formats.parsed import Parsed, by_distinct
 
-DateStyle = Literal["ymd", "dmy", "spanish"]
+DateStyle = Literal["ymd", "dmy", "spanish", "year"]
 DATE_STYLES: tuple[DateStyle, ...] = get_args(DateStyle)
 
 _BLANK = (
@@ -36,9 +36,7 @@ _UNLIMITED = (
 )
 _UNLIMITED_FROM = date(2099, 12, 31)
 _EARLIEST = date(1800, 1, 1)
-_SERIAL_EPOCH = date(
-    1899, 12, 30
-)  # Excel counts days from here, as long as its false 29 February 1900 lies behind
+_SERIAL_EPOCH = date(1899, 12, 30)  # Excel counts days from here, as long as its false 29 February 1900 lies behind
 _HERE = "Asia/Shanghai"
 
 _CHINESE_DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")} | {
@@ -49,20 +47,31 @@ _CHINESE_DIGITS = {c: i for i, c in enumerate("〇一二三四五六七八九")}
 _SPANISH_MONTHS = {
     name: month
     for month, name in enumerate(
-        ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"],
+        [
+            "enero",
+            "febrero",
+            "marzo",
+            "abril",
+            "mayo",
+            "junio",
+            "julio",
+            "agosto",
+            "septiembre",
+            "octubre",
+            "noviembre",
+            "diciembre",
+        ],
         start=1,
     )
 } | {"setiembre": 9}
 
 
-def parse_dates(
-    texts: pl.Series, style: DateStyle = "ymd", *, unlimited: bool = False
-) -> Parsed:
+def parse_dates(texts: pl.Series, style: DateStyle = "ymd", *, unlimited: bool = False) -> Parsed:
     """Dates of a column of tidied text.
 
     Args:
         style: `ymd` for every spelling with the year first, Excel's day numbers and epoch stamps; `dmy` also reads the
-            day first; `spanish` finds "1 de junio de 2018" in a text.
+            day first; `spanish` finds "1 de junio de 2018" in a text; `year` takes a year for its last day.
         unlimited: a word or date for "without end" (长期, 2099-12-31 and later) is no date instead of unreadable.
     """
     return by_distinct(texts, lambda distinct: _read_dates(distinct, style, unlimited))
@@ -82,10 +91,11 @@ def _read_dates(texts: pl.Series, style: DateStyle, unlimited: bool) -> Parsed:
         readings.append(_day_first())
     if style == "spanish":
         readings.append(_spanish())
+    if style == "year":
+        readings.append(_last_day())
     read = frame.select("text", date=pl.coalesce(readings))
     rest = read.with_row_index("at").filter(
-        pl.col("date").is_null()
-        | pl.col("text").str.contains(r"\d[Zz]$|[+-]\d\d:?\d\d$")
+        pl.col("date").is_null() | pl.col("text").str.contains(r"\d[Zz]$|[+-]\d\d:?\d\d$")
     )
     if rest.height:
         dates = [_read_alone(text) for text in rest["text"]]
@@ -97,11 +107,7 @@ def _read_dates(texts: pl.Series, style: DateStyle, unlimited: bool) -> Parsed:
             )
         )
     text, day = pl.col("text"), pl.col("date")
-    blank = (
-        (text == "")
-        | text.str.head(10).is_in(_BLANK)
-        | day.cast(pl.String).is_in(_BLANK).fill_null(False)
-    )
+    blank = (text == "") | text.str.head(10).is_in(_BLANK) | day.cast(pl.String).is_in(_BLANK).fill_null(False)
     endless = (text.is_in(_UNLIMITED) | (day >= _UNLIMITED_FROM)).fill_null(False)
     good = (day >= _EARLIEST).fill_null(False) & ~endless & ~blank
     judged = read.select(
@@ -116,44 +122,34 @@ def _year_first(year: str) -> pl.Expr:
     parts = pl.col("text").str.extract_groups(
         rf"^({year})\s*[-/.年]\s*(\d{{1,2}})\s*[-/.月]\s*(\d{{1,2}})\s*日?(?:[T\s]*\d{{1,2}}[:时]\d{{1,2}}.*)?$"
     )
-    return _date(
-        parts.struct.field("1"), parts.struct.field("2"), parts.struct.field("3")
-    )
+    return _date(parts.struct.field("1"), parts.struct.field("2"), parts.struct.field("3"))
 
 
 def _compact() -> pl.Expr:
     """20160501 and 20160501120000."""
-    parts = pl.col("text").str.extract_groups(
-        r"^((?:18|19|20|21|99)\d\d)(\d\d)(\d\d)(?:\d{6})?(?:\.0)?$"
-    )
-    return _date(
-        parts.struct.field("1"), parts.struct.field("2"), parts.struct.field("3")
-    )
+    parts = pl.col("text").str.extract_groups(r"^((?:18|19|20|21|99)\d\d)(\d\d)(\d\d)(?:\d{6})?(?:\.0)?$")
+    return _date(parts.struct.field("1"), parts.struct.field("2"), parts.struct.field("3"))
 
 
 def _day_first() -> pl.Expr:
-    """01/06/2018 and 14-08-19, where the mapping says so."""
-    parts = pl.col("text").str.extract_groups(
-        r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?:\s+\d{1,2}:\d\d.*)?$"
-    )
-    return _date(
-        parts.struct.field("3"), parts.struct.field("2"), parts.struct.field("1")
-    )
+    """01/06/2018 and 14-08-19, where the mapping says so; of several dates the first."""
+    parts = pl.col("text").str.extract_groups(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?:\s+\d{1,2}:\d\d.*)?$")
+    return _date(parts.struct.field("3"), parts.struct.field("2"), parts.struct.field("1"))
 
 
 def _spanish() -> pl.Expr:
     """The first "1 de junio de 2018", "16 junio 2017" or "18 de junio del 2018" in a text."""
     parts = (
-        pl.col("text")
-        .str.to_lowercase()
-        .str.extract_groups(r"(\d{1,2})\s+(?:de\s+)?([a-z]+)\s+(?:del?\s+)?(\d{4})")
+        pl.col("text").str.to_lowercase().str.extract_groups(r"(\d{1,2})\s+(?:de\s+)?([a-z]+)\s+(?:del?\s+)?(\d{4})")
     )
-    month = parts.struct.field("2").replace_strict(
-        _SPANISH_MONTHS, default=None, return_dtype=pl.Int64
-    )
-    return _date(
-        parts.struct.field("3"), month.cast(pl.String), parts.struct.field("1")
-    )
+    month = parts.struct.field("2").replace_strict(_SPANISH_MONTHS, default=None, return_dtype=pl.Int64)
+    return _date(parts.struct.field("3"), month.cast(pl.String), parts.struct.field("1"))
+
+
+def _last_day() -> pl.Expr:
+    """2016 and 2016年度."""
+    year = pl.col("text").str.extract(r"^((?:19|20)\d\d)(?:年|年度)?$")
+    return _date(year, pl.lit("12"), pl.lit("31"))
 
 
 def _serial() -> pl.Expr:
@@ -165,31 +161,18 @@ def _serial() -> pl.Expr:
 def _epoch() -> pl.Expr:
     """Milliseconds or seconds since 1970, as the day in China."""
     number = pl.col("text").str.extract(r"^(-?\d{12,13}|\d{9,10})$").cast(pl.Int64)
-    milliseconds = (
-        pl.when(number.abs() >= 100_000_000_000).then(number).otherwise(number * 1000)
-    )
-    return (
-        pl.from_epoch(milliseconds, time_unit="ms")
-        .dt.replace_time_zone("UTC")
-        .dt.convert_time_zone(_HERE)
-        .dt.date()
-    )
+    milliseconds = pl.when(number.abs() >= 100_000_000_000).then(number).otherwise(number * 1000)
+    return pl.from_epoch(milliseconds, time_unit="ms").dt.replace_time_zone("UTC").dt.convert_time_zone(_HERE).dt.date()
 
 
 def _date(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
-    full_year = (
-        pl.when(year.str.len_bytes() == 2).then(pl.lit("20") + year).otherwise(year)
-    )
-    return pl.concat_str(full_year, month.str.zfill(2), day.str.zfill(2)).str.to_date(
-        "%Y%m%d", strict=False
-    )
+    full_year = pl.when(year.str.len_bytes() == 2).then(pl.lit("20") + year).otherwise(year)
+    return pl.concat_str(full_year, month.str.zfill(2), day.str.zfill(2)).str.to_date("%Y%m%d", strict=False)
 
 
 def _read_alone(text: str) -> date | None:
     """The rare spellings, one by one: a zone that moves the day, and Chinese numerals."""
-    if re.search(r"\d[Zz]$|[+-]\d\d:?\d\d$", text) and "T" in text.upper().replace(
-        " ", "T"
-    ):
+    if re.search(r"\d[Zz]$|[+-]\d\d:?\d\d$", text) and "T" in text.upper().replace(" ", "T"):
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
@@ -212,9 +195,7 @@ def _below_hundred(text: str) -> int:
     if "十" not in text:
         return _CHINESE_DIGITS[text] if len(text) == 1 else 0
     tens, _, ones = text.partition("十")
-    return (_CHINESE_DIGITS[tens] if tens else 1) * 10 + (
-        _CHINESE_DIGITS[ones] if ones else 0
-    )
+    return (_CHINESE_DIGITS[tens] if tens else 1) * 10 + (_CHINESE_DIGITS[ones] if ones else 0)
 
 
 def _read_timestamps(texts: pl.Series) -> Parsed:
@@ -225,9 +206,7 @@ def _read_timestamps(texts: pl.Series) -> Parsed:
     for written, day in zip(text, days.values, strict=True):
         moments.append(_moment_ms(written, day, zone))
     values = pl.Series(moments, dtype=pl.Int64).cast(pl.Datetime("ms"))
-    return Parsed(
-        values, values.is_null() & ~(days.values.is_null() & ~days.unreadable)
-    )
+    return Parsed(values, values.is_null() & ~(days.values.is_null() & ~days.unreadable))
 
 
 def _moment_ms(text: str, day: date | None, zone: ZoneInfo) -> int | None:
@@ -239,18 +218,16 @@ def _moment_ms(text: str, day: date | None, zone: ZoneInfo) -> int | None:
         return None
     if re.search(r"\d[Zz]$|[+-]\d\d:?\d\d$", text) and ":" in text:
         return _milliseconds(datetime.fromisoformat(text))
-    clock = re.search(
-        r"(?:[T\s日])(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2})(?:\.(\d{1,6}))?)?", text
-    ) or re.fullmatch(r"\d{8}(\d\d)(\d\d)(\d\d)()", text)
+    clock = re.search(r"(?:[T\s日])(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2})(?:\.(\d{1,6}))?)?", text) or re.fullmatch(
+        r"\d{8}(\d\d)(\d\d)(\d\d)()", text
+    )
     if clock is None:
         return _milliseconds(datetime(day.year, day.month, day.day, tzinfo=zone))
     hour, minute, second = (int(part or 0) for part in clock.groups()[:3])
     if hour > 23 or minute > 59 or second > 59:
         return None
     micro = int((clock.groups()[3] or "0").ljust(6, "0"))
-    return _milliseconds(
-        datetime(day.year, day.month, day.day, hour, minute, second, micro, tzinfo=zone)
-    )
+    return _milliseconds(datetime(day.year, day.month, day.day, hour, minute, second, micro, tzinfo=zone))
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -24,9 +24,7 @@ def split_provisions(text: str) -> list[str]:
     Only what is plainly a provision is kept, so that no sentence about the case, and no name in it, comes along.
     """
     joined = re.sub(r"\s+", "", text)
-    found = _TITLED.findall(joined) or [
-        match[1] for match in _UNTITLED.finditer(joined)
-    ]
+    found = _TITLED.findall(joined) or [match[1] for match in _UNTITLED.finditer(joined)]
     return list(dict.fromkeys(found))
 
 

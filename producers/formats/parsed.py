@@ -21,14 +21,9 @@ class Parsed:
 
 def by_distinct(texts: pl.Series, parse: Callable[[pl.Series], Parsed]) -> Parsed:
     """Read each distinct text once: in a real file a date or a class stands in hundreds of rows."""
-    distinct = texts.unique()
-    if len(distinct) * 2 > len(texts):
+    coded = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+    if len(coded.dictionary) * 2 > len(texts):
         return parse(texts)
-    parsed = parse(distinct)
-    table = pl.DataFrame(
-        {"text": distinct, "value": parsed.values, "unreadable": parsed.unreadable}
-    )
-    found = pl.DataFrame({"text": texts}).join(
-        table, on="text", how="left", maintain_order="left"
-    )
-    return Parsed(found["value"], found["unreadable"])
+    parsed = parse(pl.Series(pl.from_arrow(coded.dictionary)))
+    places = pl.Series(pl.from_arrow(coded.indices))
+    return Parsed(parsed.values.gather(places), parsed.unreadable.gather(places))

@@ -16,16 +16,19 @@ _EDGES = " \t\r\n\v\f\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
 def tidy(values: pl.Series) -> pl.Series:
     """Text without white space and invisible characters at its edges; "" for a word that says nothing."""
     stripped = values.str.strip_chars(_EDGES)
-    if stripped.str.contains(
-        "_x000D_", literal=True
-    ).any():  # a carriage return as Excel's XML escapes it
-        stripped = stripped.str.replace_all(
-            "_x000D_", " ", literal=True
-        ).str.strip_chars(_EDGES)
+    if holds(stripped, "_x000D_"):  # a carriage return as Excel's XML escapes it
+        stripped = stripped.str.replace_all("_x000D_", " ", literal=True).str.strip_chars(_EDGES)
     blank = stripped.is_in(BLANK_WORDS)
     if not blank.any():
         return stripped
     return stripped.set(blank, "")
+
+
+def holds(values: pl.Series, needle: str) -> bool:
+    """Whether the needle stands in any of the texts (one look over all bytes at once; it must not hold a boundary)."""
+    array = values.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    data = array.buffers()[2]
+    return data is not None and needle.encode() in data.to_pybytes()
 
 
 def fold(text: str) -> str:

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from producers.formats import holds
 from producers.readers.chunk import Chunk, unique_names
 from producers.readers.layout import Layout
 from producers.readers.source import Source, Text, Utf8Stream, look_through
@@ -43,9 +44,7 @@ class _Header:
                 best = merit
                 self.separator = separator
                 self.names = unique_names(_without_empty_end(rows[at]))
-                self.title = tuple(
-                    cell.strip() for row in rows[:at] for cell in row if cell.strip()
-                )
+                self.title = tuple(cell.strip() for row in rows[:at] for cell in row if cell.strip())
                 self.row = at + 1
                 self.bytes = len("".join(lines[: ends[at]]).encode())
         if best is None:
@@ -55,9 +54,7 @@ class _Header:
             )
 
 
-def _leading_rows(
-    lines: list[str], separator: str, count: int
-) -> tuple[list[list[str]], list[int]]:
+def _leading_rows(lines: list[str], separator: str, count: int) -> tuple[list[list[str]], list[int]]:
     """The first rows, and after how many lines each ends."""
     rows: list[list[str]] = []
     ends: list[int] = []
@@ -82,7 +79,7 @@ def _without_empty_end(row: list[str]) -> list[str]:
 def read_delimited(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:
     """Stream the file; memory is bounded by the size of a chunk."""
     text = look_through(source)
-    if text.quotes_odd:
+    if text.quotes % 2:
         _refuse_open_quote(source, text, layout)
     with source.open() as (raw, disk):
         stream = Utf8Stream(raw, text)
@@ -94,7 +91,7 @@ def read_delimited(source: Source, layout: Layout, chunk_rows: int) -> Iterator[
             return  # a header and no rows
         elif header.bytes == len(head):
             stream.push_back(more)
-        yield from _Rows(source, header, disk).chunks(stream, chunk_rows)
+        yield from _Rows(source, header, disk, text.quotes > 0).chunks(stream, chunk_rows)
 
 
 def _read_head(stream: Utf8Stream) -> bytes:
@@ -107,14 +104,13 @@ def _read_head(stream: Utf8Stream) -> bytes:
 class _Rows:
     """Batches of the CSV parser, with the rows that it could not take put back in their places."""
 
-    def __init__(self, source: Source, header: _Header, disk: BinaryIO) -> None:
+    def __init__(self, source: Source, header: _Header, disk: BinaryIO, quoted: bool) -> None:
         self._source = source
         self._header = header
         self._disk = disk
+        self._quoted = quoted  # a cell can hold a line break
         self._next_number = 1  # of a data row, as the parser counts
-        self._odd: list[
-            tuple[int, str]
-        ] = []  # rows with another number of cells: (number, text), ascending
+        self._odd: list[tuple[int, str]] = []  # rows with another number of cells: (number, text), ascending
 
     def chunks(self, stream: Utf8Stream, chunk_rows: int) -> Iterator[Chunk]:
         waiting: list[pl.DataFrame] = []
@@ -123,9 +119,7 @@ class _Rows:
                 waiting.append(self._numbered(pl.DataFrame(pl.from_arrow(batch))))
                 if sum(frame.height for frame in waiting) >= chunk_rows:
                     rows = pl.concat(waiting)
-                    for start in range(
-                        0, rows.height - rows.height % chunk_rows, chunk_rows
-                    ):
+                    for start in range(0, rows.height - rows.height % chunk_rows, chunk_rows):
                         yield self._chunk(rows[start : start + chunk_rows])
                     waiting = [rows[rows.height - rows.height % chunk_rows :]]
         except pa.ArrowInvalid as error:
@@ -149,9 +143,7 @@ class _Rows:
         reader = pa_csv.open_csv(
             stream,
             # One thread: only then does the parser know the number of a row that it could not take.
-            read_options=pa_csv.ReadOptions(
-                column_names=names, block_size=_BLOCK_BYTES, use_threads=False
-            ),
+            read_options=pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=False),
             parse_options=pa_csv.ParseOptions(
                 delimiter=self._header.separator,
                 newlines_in_values=True,
@@ -171,20 +163,14 @@ class _Rows:
         first = self._next_number
         between = 0
         numbers_odd = [number for number, _ in self._odd]
-        while (
-            count := bisect.bisect_left(numbers_odd, first + cells.height + between)
-        ) > between:
+        while (count := bisect.bisect_left(numbers_odd, first + cells.height + between)) > between:
             between = count
-        numbers = np.setdiff1d(
-            np.arange(first, first + cells.height + between, dtype=np.int64),
-            np.array(numbers_odd[:between], np.int64),
-            assume_unique=True,
-        )
+        numbers = np.arange(first, first + cells.height + between, dtype=np.int64)
+        if between:
+            numbers = np.setdiff1d(numbers, np.array(numbers_odd[:between], np.int64), assume_unique=True)
         self._next_number = first + cells.height + between
         self._refuse_swallowed_rows(cells, numbers)
-        frame = cells.with_columns(
-            _row=pl.Series(numbers, dtype=pl.Int64), _fault=pl.lit(None, pl.String)
-        )
+        frame = cells.with_columns(_row=pl.Series(numbers, dtype=pl.Int64), _fault=pl.lit(None, pl.String))
         if between:
             odd = self._odd_rows(self._odd[:between])
             del self._odd[:between]
@@ -201,21 +187,14 @@ class _Rows:
         cells: list[list[str]] = []
         faults: list[str | None] = []
         for number, text in odd:
-            row = next(
-                csv.reader(io.StringIO(text), delimiter=self._header.separator), []
-            )
-            harmless = not any(cell.strip() for cell in row[len(names) :]) and len(
-                row
-            ) >= len(names)
+            row = next(csv.reader(io.StringIO(text), delimiter=self._header.separator), [])
+            harmless = not any(cell.strip() for cell in row[len(names) :]) and len(row) >= len(names)
             blank = not any(cell.strip() for cell in row)
             if not harmless and not blank:
                 self._refuse_swallowing(text, number)
             cells.append(row[: len(names)] if harmless else [""] * len(names))
             faults.append(None if harmless or blank else "row_shape")
-        columns = {
-            name: pl.Series([row[i] for row in cells], dtype=pl.String)
-            for i, name in enumerate(names)
-        }
+        columns = {name: pl.Series([row[i] for row in cells], dtype=pl.String) for i, name in enumerate(names)}
         return pl.DataFrame(
             columns
             | {
@@ -226,9 +205,9 @@ class _Rows:
 
     def _refuse_swallowed_rows(self, cells: pl.DataFrame, numbers: np.ndarray) -> None:  # type: ignore[type-arg]
         """A cell that holds whole rows: a quotation mark was opened and closed far below."""
-        if len(self._header.names) < _COLUMNS_TELLING:
+        if not self._quoted or len(self._header.names) < _COLUMNS_TELLING:
             return
-        for name in cells.columns:
+        for name in [name for name in cells.columns if holds(cells[name], "\n")]:
             for index in cells[name].str.contains("\n", literal=True).arg_true():
                 self._refuse_swallowing(cells[name][index], int(numbers[index]))
 
@@ -249,9 +228,7 @@ class _Rows:
         return Chunk(
             cells=rows.drop("_row", "_fault"),
             rows=(rows["_row"] + self._header.row).cast(pl.Int32).rename("row"),
-            faults=faults.rename("fault")
-            if faults.null_count() < len(faults)
-            else None,
+            faults=faults.rename("fault") if faults.null_count() < len(faults) else None,
             title=self._header.title,
             bytes_done=self._disk.tell(),
         )

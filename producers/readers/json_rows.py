@@ -21,15 +21,11 @@ Row = dict[str, str]
 def read_json(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:
     """The whole file is in memory while it is read."""
     text = look_through(source)
-    content = b"".join(blocks(source))[text.bom_bytes :].decode(
-        text.encoding, "replace"
-    )
+    content = b"".join(blocks(source))[text.bom_bytes :].decode(text.encoding, "replace")
     try:
         document = _loads(content)
     except ValueError as error:
-        where = (
-            f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        )
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(
             f"{source.doing}: the file is not whole JSON{where}, nothing of it was sent; fetch it again"
         ) from error
@@ -42,9 +38,7 @@ def read_json(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk
     for start in range(0, len(rows), chunk_rows):
         part = rows[start : start + chunk_rows]
         numbers = list(range(start + 1, start + len(part) + 1))
-        yield _chunk(
-            part, numbers, names, title, size * (start + len(part)) // len(rows)
-        )
+        yield _chunk(part, numbers, names, title, size * (start + len(part)) // len(rows))
 
 
 def read_ndjson(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:
@@ -97,24 +91,16 @@ def _check_header(names: list[str], layout: Layout, doing: str) -> bool:
     return True
 
 
-def _rows_of(
-    document: Any, layout: Layout, doing: str
-) -> tuple[list[Any], tuple[str, ...]]:
+def _rows_of(document: Any, layout: Layout, doing: str) -> tuple[list[Any], tuple[str, ...]]:
     """The array that holds the rows, and what else stands beside it, as a title."""
     if isinstance(document, list):
         return document, ()
     if not isinstance(document, dict):
-        raise InputError(
-            f"{doing}: the file holds one value and no rows; export an array of objects"
-        )
-    title = tuple(
-        f"{name}: {value}" for name, value in document.items() if isinstance(value, str)
-    )
+        raise InputError(f"{doing}: the file holds one value and no rows; export an array of objects")
+    title = tuple(f"{name}: {value}" for name, value in document.items() if isinstance(value, str))
     arrays = dict(_arrays(document, ""))
     if layout.rows_member:
-        arrays = {
-            name: rows for name, rows in arrays.items() if name == layout.rows_member
-        }
+        arrays = {name: rows for name, rows in arrays.items() if name == layout.rows_member}
     if len(arrays) != 1:
         found = ", ".join(arrays) or "none"
         raise InputError(
@@ -139,9 +125,7 @@ def _flat(item: Any) -> Row | None:
     row: Row = {}
     for name, value in item.items():
         if isinstance(value, dict):
-            row |= {
-                f"{name}.{inner}": cell for inner, cell in (_flat(value) or {}).items()
-            }
+            row |= {f"{name}.{inner}": cell for inner, cell in (_flat(value) or {}).items()}
         else:
             row[name] = _text(value)
     return row
@@ -163,11 +147,7 @@ def _text(value: Any) -> str:
 
 def _all_names(names: list[str], rows: list[Row | None]) -> list[str]:
     """The members seen so far and the new ones, so that every chunk has the columns of those before it."""
-    return list(
-        dict.fromkeys(
-            [*names, *(name for row in rows if row is not None for name in row)]
-        )
-    )
+    return list(dict.fromkeys([*names, *(name for row in rows if row is not None for name in row)]))
 
 
 def _chunk(
@@ -179,12 +159,7 @@ def _chunk(
 ) -> Chunk:
     empty: Row = {}
     filled = [empty if row is None else row for row in rows]
-    cells = pl.DataFrame(
-        [
-            pl.Series(name, [row.get(name, "") for row in filled], dtype=pl.String)
-            for name in names
-        ]
-    )
+    cells = pl.DataFrame([pl.Series(name, [row.get(name, "") for row in filled], dtype=pl.String) for name in names])
     faults = None
     if any(row is None for row in rows):
         faults = pl.Series(

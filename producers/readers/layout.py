@@ -34,6 +34,7 @@ class Layout:
         header_rows: how many leading rows may be above or be the header.
         rows_member: member of a JSON object that holds the rows; "" = the only array of objects in it.
         subject_column: the column that names the organisation, by which a sample row is known; "" = none.
+        id_columns: the columns that identify it; a note or a total has none of them.
     """
 
     mapping: str
@@ -43,13 +44,12 @@ class Layout:
     header_rows: int = 20
     rows_member: str = ""
     subject_column: str = ""
+    id_columns: tuple[str, ...] = ()
 
     @cached_property
     def _spellings(self) -> dict[str, list[tuple[str, int]]]:
         """Folded header -> (column, how far back in its list of spellings)."""
-        known: dict[str, list[tuple[str, int]]] = {
-            fold(header): [] for header in self.dropped
-        }
+        known: dict[str, list[tuple[str, int]]] = {fold(header): [] for header in self.dropped}
         for column in self.columns:
             for preference, header in enumerate(column.headers):
                 known.setdefault(fold(header), []).append((column.name, preference))
@@ -71,19 +71,12 @@ class Layout:
         for header in headers:
             for name, preference in self._spellings.get(_fold(header), ()):
                 found.setdefault(name, []).append((preference, header))
-        return {
-            name: tuple(header for _, header in sorted(hits, key=lambda h: h[0]))
-            for name, hits in found.items()
-        }
+        return {name: tuple(header for _, header in sorted(hits, key=lambda h: h[0])) for name, hits in found.items()}
 
     def check(self, headers: Sequence[str], doing: str) -> None:
         """Raise InputError where a column is missing that the mapping can not do without."""
         located = self.locate(headers)
-        missing = [
-            _names(column)
-            for column in self.columns
-            if column.required and column.name not in located
-        ]
+        missing = [_names(column) for column in self.columns if column.required and column.name not in located]
         by_name = {column.name: column for column in self.columns}
         for group in self.one_of:
             if not any(name in located for name in group):
@@ -106,9 +99,7 @@ def _names(column: Column) -> str:
 def shown(headers: Sequence[str]) -> str:
     """Header cells for a message. What holds a personal number or is too long for a header is not shown."""
     safe = [
-        header
-        if len(header) <= _SHOWN_LONGEST and screen_text(header) is None
-        else "(a long or personal text)"
+        header if len(header) <= _SHOWN_LONGEST and screen_text(header) is None else "(a long or personal text)"
         for header in headers
         if header and not re.fullmatch(r"#\d+", header)
     ]

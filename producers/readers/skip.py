@@ -11,6 +11,7 @@ from producers.readers.layout import Layout
 
 _NOTE = r"^(?:填表说明|表格说明|填报说明|填写说明|说明|注|备注|填表单位|填报单位|填表人|制表|制表人|单位)\s*[:：]?"
 _TOTAL = ("合计", "总计", "共计", "小计", "合 计", "总 计")
+_SAMPLE_STARTS = ("示", "样", "测", "某", "X", "x", "×", "*", "＊")
 _SAMPLE = (
     r"^(?:示例|样例|测试|(?:某+|[Xx×*＊]{2,})(?:省|市|县|区|镇|[Xx×*某])*(?:有限|责任|股份|科技|贸易)*"
     r"(?:公司|企业|单位|厂|合作社)?)(?:[（(].{0,10}[）)])?$"
@@ -21,16 +22,31 @@ _HEADER_CELLS_LEAST = 2
 
 def reasons_to_skip(cells: pl.DataFrame, layout: Layout) -> pl.Series:
     """Per row null, or why it is no data: blank, note, total, sample or header."""
-    if cells.width == 0 or cells.height == 0:
-        return pl.Series("why", [None] * cells.height, dtype=pl.String)
+    nothing = pl.repeat(None, cells.height, dtype=pl.String, eager=True).rename("why")
+    if cells.height == 0:
+        return nothing
     located = layout.locate(cells.columns)
-    names = [pl.col(name) for name in cells.columns]
-    filled = pl.sum_horizontal([(name.str.strip_chars() != "").cast(pl.UInt16) for name in names])
-    first = pl.coalesce([pl.when(name.str.strip_chars() != "").then(name.str.strip_chars()) for name in names])
-    repeats = [
-        pl.col(printed[0]).str.strip_chars().is_in([*_headers(layout, column), printed[0]]).cast(pl.UInt16)
-        for column, printed in located.items()
-    ]
+    suspects = _suspects(cells, layout, located)
+    return nothing.scatter(suspects, _judge(cells[suspects], layout, located)) if len(suspects) else nothing
+
+
+def _suspects(cells: pl.DataFrame, layout: Layout, located: dict[str, tuple[str, ...]]) -> pl.Series:
+    """The few rows worth a look: without an identifier, with a header's word for one, or named like a sample."""
+    ids = [pl.col(name) for column in layout.id_columns for name in located.get(column, ())]
+    if not ids:
+        return pl.int_range(cells.height, dtype=pl.UInt32, eager=True)
+    headers = [name for column in layout.id_columns for name in (*located.get(column, ()), *_headers(layout, column))]
+    unidentified = pl.all_horizontal([(i == "") | i.str.starts_with(" ") for i in ids])
+    suspect = unidentified | pl.any_horizontal([i.is_in(headers) for i in ids])
+    if layout.subject_column in located:
+        suspect = suspect | pl.col(located[layout.subject_column][0]).str.head(1).is_in(_SAMPLE_STARTS)
+    return cells.select(suspect=suspect)["suspect"].arg_true()
+
+
+def _judge(cells: pl.DataFrame, layout: Layout, located: dict[str, tuple[str, ...]]) -> pl.Series:
+    texts = [pl.col(name).str.strip_chars() for name in cells.columns]
+    filled = pl.sum_horizontal([(text != "").cast(pl.UInt32) for text in texts])
+    first = pl.coalesce([pl.when(text != "").then(text) for text in texts])
     why = (
         pl.when(filled == 0)
         .then(pl.lit("blank"))
@@ -39,12 +55,16 @@ def reasons_to_skip(cells: pl.DataFrame, layout: Layout) -> pl.Series:
         .when(first.is_in(_TOTAL))
         .then(pl.lit("total"))
     )
+    repeats = [
+        pl.col(printed[0]).str.strip_chars().is_in([*_headers(layout, column), printed[0]]).cast(pl.UInt32)
+        for column, printed in located.items()
+    ]
     if len(repeats) >= _HEADER_CELLS_LEAST:
         why = why.when(reduce(lambda a, b: a + b, repeats) >= _HEADER_CELLS_LEAST).then(pl.lit("header"))
     if layout.subject_column in located:
         subject = pl.col(located[layout.subject_column][0]).str.strip_chars()
         why = why.when(subject.str.contains(_SAMPLE)).then(pl.lit("sample"))
-    return cells.select(why=why)["why"]
+    return cells.select(why=why.otherwise(pl.lit(None, pl.String)))["why"]
 
 
 def _headers(layout: Layout, column: str) -> tuple[str, ...]:

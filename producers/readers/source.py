@@ -106,9 +106,7 @@ def blocks(source: Source) -> Iterator[bytes]:
             f"{source.doing}: the packed file is damaged or not packed by gzip, nothing of it was sent; fetch it again"
         ) from error
     except OSError as error:
-        raise InputError(
-            f"{source.doing}: {error.strerror or 'the file can not be read'}"
-        ) from error
+        raise InputError(f"{source.doing}: {error.strerror or 'the file can not be read'}") from error
 
 
 def kind_of(head: bytes) -> str | None:
@@ -117,10 +115,7 @@ def kind_of(head: bytes) -> str | None:
         if head.startswith(magic):
             return words
     return (
-        "no text"
-        if b"\0" in head[:4096]
-        and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        else None
+        "no text" if b"\0" in head[:4096] and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
     )
 
 
@@ -132,18 +127,19 @@ class Text:
         encoding: name of Python's codec.
         bom_bytes: how many bytes of mark lead it.
         clean: every byte is good UTF-8, so that it can be passed on as it is.
-        quotes_odd: it holds an odd number of quotation marks: one may never be closed.
+        quotes: how many quotation marks it holds; of an odd number one may never be closed.
     """
 
     encoding: str
     bom_bytes: int
     clean: bool
-    quotes_odd: bool
+    quotes: int
 
 
 def look_through(source: Source) -> Text:
     """Read the file to its end and find out how its text is encoded: by mark, UTF-8, GB18030 or Windows-1252."""
-    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+    strict = codecs.getincrementaldecoder("utf-8")()
+    lenient: codecs.IncrementalDecoder | None = None  # from the first block on that is no good UTF-8
     broken = whole = quotes = high = alone = 0
     head = b""
     for block in blocks(source):
@@ -154,27 +150,33 @@ def look_through(source: Source) -> Text:
                     f"{source.doing}: the file ends in {source.path.suffix} and is {words}; export it again"
                 )
         quotes += block.count(b'"')
-        if not block.isascii() or broken:
-            text = utf8.decode(block)
-            wrong = text.count("\ufffd")
-            broken += wrong
-            whole += len(text.encode()) - len(text) - 2 * wrong
-            some_high, some_alone = _high_bytes(block)
-            high += some_high
-            alone += some_alone
+        if lenient is None:
+            before = strict.getstate()
+            try:
+                whole += len(block) - len(strict.decode(block))
+                continue
+            except UnicodeDecodeError:
+                lenient = codecs.getincrementaldecoder("utf-8")("replace")
+                lenient.setstate(before)
+        text = lenient.decode(block)
+        wrong = text.count("\ufffd")
+        broken += wrong
+        whole += len(text.encode()) - len(text) - 2 * wrong
+        some_high, some_alone = _high_bytes(block)
+        high += some_high
+        alone += some_alone
     if not head:
         raise InputError(f"{source.doing}: the file is empty; fetch it again")
-    if len(utf8.decode(b"", final=True)):
+    if (lenient or strict).getstate()[0]:  # ends in the middle of a character
         broken += 1
-    odd = quotes % 2 == 1
     if head.startswith(codecs.BOM_UTF8):
-        return Text("utf-8", 3, broken == 0, odd)
+        return Text("utf-8", 3, broken == 0, quotes)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return Text("utf-16", 0, False, False)
+        return Text("utf-16", 0, False, 1)
     if broken * 100 <= whole:  # a few lost bytes do not make it another encoding
-        return Text("utf-8", 0, broken == 0, odd)
+        return Text("utf-8", 0, broken == 0, quotes)
     # Chinese characters are pairs of high bytes, Western letters stand alone among plain ones.
-    return Text("cp1252" if alone * 2 > high else "gb18030", 0, False, odd)
+    return Text("cp1252" if alone * 2 > high else "gb18030", 0, False, quotes)
 
 
 def _high_bytes(block: bytes) -> tuple[int, int]:
@@ -191,11 +193,7 @@ class Utf8Stream(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, text: Text) -> None:
         self._stream = stream
-        self._decoder = (
-            None
-            if text.clean
-            else codecs.getincrementaldecoder(text.encoding)("replace")
-        )
+        self._decoder = None if text.clean else codecs.getincrementaldecoder(text.encoding)("replace")
         self._rest = b""
         self._ended = False
         if text.bom_bytes:
@@ -219,8 +217,4 @@ class Utf8Stream(io.RawIOBase):
     def _next(self) -> bytes:
         block = self._stream.read(_BLOCK_BYTES)
         self._ended = not block
-        return (
-            block
-            if self._decoder is None
-            else self._decoder.decode(block, final=self._ended).encode()
-        )
+        return block if self._decoder is None else self._decoder.decode(block, final=self._ended).encode()

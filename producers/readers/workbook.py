@@ -51,10 +51,7 @@ def read_workbook(source: Source, layout: Layout, chunk_rows: int) -> Iterator[C
     total = max(1, sheet.total_height + 1)
     while taken := list(islice(rows, chunk_rows)):
         cells = pl.DataFrame(
-            [
-                pl.Series(name, _texts(column), dtype=pl.String)
-                for name, column in zip(names, zip(*taken), strict=False)
-            ]
+            [pl.Series(name, _texts(column), dtype=pl.String) for name, column in zip(names, zip(*taken), strict=False)]
         )
         numbers = pl.Series("row", range(first, first + len(taken)), dtype=pl.Int32)
         first += len(taken)
@@ -66,24 +63,14 @@ def _open(source: Source) -> CalamineWorkbook:
     try:
         return CalamineWorkbook.from_filelike(io.BytesIO(content))
     except PasswordError as error:
-        raise InputError(
-            f"{source.doing}: the workbook has a password; save it without one"
-        ) from error
+        raise InputError(f"{source.doing}: the workbook has a password; save it without one") from error
     except (CalamineError, ZipError, XmlError, OSError) as error:
         words = kind_of(content[:4096])
-        what = (
-            "damaged"
-            if words is None or words.startswith(("a ZIP", "an old"))
-            else f"{words}, no Excel workbook"
-        )
-        raise InputError(
-            f"{source.doing}: the file is {what}; export it from Excel again"
-        ) from error
+        what = "damaged" if words is None or words.startswith(("a ZIP", "an old")) else f"{words}, no Excel workbook"
+        raise InputError(f"{source.doing}: the file is {what}; export it from Excel again") from error
 
 
-def _sheet_with_header(
-    book: CalamineWorkbook, layout: Layout
-) -> tuple[CalamineSheet, list[list[str]], int] | None:
+def _sheet_with_header(book: CalamineWorkbook, layout: Layout) -> tuple[CalamineSheet, list[list[str]], int] | None:
     for position, sheet_data in enumerate(book.sheets_metadata):
         if sheet_data.visible != SheetVisibleEnum.Visible:
             continue
@@ -100,11 +87,7 @@ def _sheet_with_header(
 
 def _texts(cells: Any) -> list[str]:
     """Cells of one row or column as text; a column of texts, the usual one, is passed on as it is."""
-    if (
-        all(map(str.__instancecheck__, cells))
-        if False
-        else set(map(type, cells)) <= {str}
-    ):
+    if all(map(str.__instancecheck__, cells)) if False else set(map(type, cells)) <= {str}:
         return list(cells)
     return [cell if type(cell) is str else _text(cell) for cell in cells]
 

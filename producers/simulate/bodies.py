@@ -31,10 +31,46 @@ _BODY_CHECKS = np.frombuffer(b"0123456789X", np.uint8)
 _KINDS = {"91": 66, "92": 20, "93": 5, "12": 3, "51": 2, "52": 2, "11": 1, "N2": 1}
 _PREFIXES = np.repeat(list(_KINDS), list(_KINDS.values()))
 
-_CITIES = ["济南", "青岛", "淄博", "枣庄", "东营", "烟台", "潍坊", "济宁", "泰安", "威海", "日照", "临沂", "德州", "聊城", "滨州", "菏泽"]
-_FIRST = list("恒瑞鼎华泰盛宏嘉博远信诚安隆汇丰润德凯森")
-_SECOND = list("达通源和业兴茂祥腾创联成昌川海山禾元辰宇")
-_TRADES = ["商贸", "建材", "机械", "食品", "化工", "纺织", "物流", "农业", "环保", "电子", "医药", "餐饮", "建筑", "装饰", "水产", "园林", "包装", "能源"]
+_CITIES = [
+    "济南",
+    "青岛",
+    "淄博",
+    "枣庄",
+    "东营",
+    "烟台",
+    "潍坊",
+    "济宁",
+    "泰安",
+    "威海",
+    "日照",
+    "临沂",
+    "德州",
+    "聊城",
+    "滨州",
+    "菏泽",
+]
+_FIRST: list[str] = list("恒瑞鼎华泰盛宏嘉博远信诚安隆汇丰润德凯森")
+_SECOND: list[str] = list("达通源和业兴茂祥腾创联成昌川海山禾元辰宇")
+_TRADES = [
+    "商贸",
+    "建材",
+    "机械",
+    "食品",
+    "化工",
+    "纺织",
+    "物流",
+    "农业",
+    "环保",
+    "电子",
+    "医药",
+    "餐饮",
+    "建筑",
+    "装饰",
+    "水产",
+    "园林",
+    "包装",
+    "能源",
+]
 _FORMS = {
     "91": "有限公司",
     "92": "经营部",
@@ -79,7 +115,13 @@ def bodies(seed: int, numbers: Numbers, regions: Sequence[str]) -> Bodies:
     )
     names = frame.select(
         pl.concat_str(
-            "city", "first", "second", "trade", pl.lit("（演示"), "number", pl.lit("）"),
+            "city",
+            "first",
+            "second",
+            "trade",
+            pl.lit("（演示"),
+            "number",
+            pl.lit("）"),
             pl.col("prefix").replace_strict(_FORMS),
         ).alias("name")
     )["name"]
@@ -111,3 +153,8 @@ def wrong_check(codes: pl.Series) -> pl.Series:
     last = codes.str.slice(17)
     other = pl.select(pl.when(last == "0").then(pl.lit("1")).otherwise(pl.lit("0"))).to_series()
     return codes.str.slice(0, 17) + other
+
+
+def wrong_check_digit(code: str) -> str:
+    """`wrong_check` for one code."""
+    return code[:17] + ("1" if code[17] == "0" else "0")

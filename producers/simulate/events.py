@@ -99,7 +99,9 @@ def _kinds_and_decisions(seed: int, numbers: Numbers) -> tuple[Numbers, Numbers]
     groups = np.maximum(numbers // _GROUP, 1)
     for attempt in range(_TRIES):
         open_rows = np.flatnonzero((wanted != _FRESH) & (kinds == _FRESH))
-        group = (draw(seed, f"target {attempt}", numbers[open_rows]) % groups[open_rows].astype(np.uint64)).astype(np.int64)
+        group = (draw(seed, f"target {attempt}", numbers[open_rows]) % groups[open_rows].astype(np.uint64)).astype(
+            np.int64
+        )
         place = 1 + below(seed, f"place {attempt}", numbers[open_rows], _GROUP - 1)
         target = group * _GROUP + np.where(wanted[open_rows] == _CORRECTION, 0, place)
         good = (_wanted(seed, target) == _FRESH) & ~_has_bad_code(seed, target)
@@ -134,7 +136,7 @@ def _batch(stream: Stream, numbers: Numbers) -> pa.RecordBatch:
     frame = pl.DataFrame(
         {
             "source_row": pl.Series(numbers + 1, dtype=pl.Int32),
-            "subject_id": "CN-USCC:" + codes,
+            "subject_ids": "CN-USCC:" + codes,
             "subject_name": subjects.names,
             "authority_code": pl.Series([a.code for a in stream.authorities]).gather(authority),
             "authority_name": pl.Series([a.name for a in stream.authorities]).gather(authority),
@@ -145,9 +147,9 @@ def _batch(stream: Stream, numbers: Numbers) -> pa.RecordBatch:
             "legal_bases": _picked(seed, "basis", decisions, _BASES),
             "fine_fen": fines,
             "decided_on": pl.Series(np.datetime64(stream.today - timedelta(days=1)) - days).cast(pl.Date),
-            "source_version": pl.Series(
-                np.where(corrects, _FIRST_VERSION_MS + numbers * _VERSION_STEP_MS, -1)
-            ).cast(pl.Int64),
+            "source_version": pl.Series(np.where(corrects, _FIRST_VERSION_MS + numbers * _VERSION_STEP_MS, -1)).cast(
+                pl.Int64
+            ),
         }
     ).with_columns(
         document_number=pl.format("演罚〔{}〕{}号", "year", "decision"),
@@ -162,25 +164,20 @@ def _picked(seed: int, purpose: str, numbers: Numbers, words: list[str]) -> pl.S
 
 
 _CONSTANTS = {"category": "penalty", "operation": "report", "mapping": "simulated@1", "state": "0"}
-_LISTS = {"subject_ids": "subject_id", "classes": "classes", "legal_bases": "legal_bases"}
 
 
 def _assemble(frame: pl.DataFrame) -> pa.RecordBatch:
     """CREDIT_EVENT columns from the frame's, with the missing ones empty."""
     count = frame.height
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-    columns: list[pa.Array] = []
+    lists = frame.with_columns(pl.concat_list(name) for name in ("subject_ids", "classes", "legal_bases"))
+    table = lists.to_arrow(compat_level=pl.CompatLevel.oldest())
+    columns: list[pa.Array[Any]] = []
     for field in CREDIT_EVENT.arrow:
-        if field.name in _LISTS:
-            texts = table[_LISTS[field.name]].combine_chunks().cast(pa.string())
-            columns.append(pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32), texts).cast(field.type))
-        elif field.name in table.column_names:
+        if field.name in table.column_names:
             columns.append(table[field.name].combine_chunks().cast(field.type))
-        elif pa.types.is_list(field.type):
-            columns.append(pa.ListArray.from_arrays(np.zeros(count + 1, np.int32), pa.array([], pa.string())).cast(field.type))
         elif field.nullable:
             columns.append(pa.nulls(count, field.type))
         else:
-            constant: Any = _CONSTANTS.get(field.name, "" if pa.types.is_string(field.type) else 0)
-            columns.append(pa.repeat(pa.scalar(constant).cast(field.type), count))
+            empty: Any = [] if pa.types.is_list(field.type) else "" if pa.types.is_string(field.type) else 0
+            columns.append(pa.repeat(pa.scalar(_CONSTANTS.get(field.name, empty), field.type), count))
     return pa.RecordBatch.from_arrays(columns, schema=CREDIT_EVENT.arrow)

@@ -24,16 +24,16 @@ _NONE_SENT = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much to send. Ends at `count` events or after `seconds`, whichever comes first.
+    """How much to send: ends at `count` events or after `seconds`, whichever comes first; one of them must be said.
 
     Attributes:
         events_per_second: None for full speed.
         first: number of the first event of the stream.
     """
 
-    count: int | None
-    seconds: float | None
-    events_per_second: float | None
+    count: int | None = None
+    seconds: float | None = None
+    events_per_second: float | None = None
     first: int = 0
 
 
@@ -66,7 +66,8 @@ def send_events(
     require_department(settings, department)
     topic = events_topic(department)
     look(settings).require(settings, topic)
-    submission = new_submission(department, now())
+    # The seed in place of a random end: the same run at the same time has the same event ids.
+    submission = new_submission(department, now(), f"{stream.seed % (1 << 16):04x}")
     # At a rate a message must not wait for others; at full speed a fuller batch costs less.
     linger_ms = 20 if load.events_per_second is None else 2
     sender = Sender(settings, topic, _DELIVERY_SECONDS_MAX, acknowledged, linger_ms)
