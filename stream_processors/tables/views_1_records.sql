@@ -13,8 +13,7 @@ WHERE variant_of = ''
   AND (published_until IS NULL OR published_until >= toDate32(now('Asia/Shanghai')));
 
 -- The states of each record, one row for each revision, with the facts blanked where the record is not current now.
--- An event that changed nothing (stale, conflicting) is in the history with the revision that it met: the first row
--- of a revision is the one that made it.
+-- An event that changed nothing is in the history with the status of a marker and the revision that it met.
 CREATE OR REPLACE VIEW record_revisions AS
 SELECT
     h.subject_key AS subject_key,
@@ -28,17 +27,18 @@ SELECT
     h.operation AS operation,
     h.authority_code AS authority_code,
     h.published_until AS published_until,
+    h.effective_on AS effective_on,
     h.content AS content,
     h.submission AS submission,
     h.source_row AS source_row,
     h.reported_at AS reported_at,
-    h.mapping AS mapping,
-    h.subject_id AS subject_id,
-    h.subject_kind AS subject_kind,
     h.change_document_number AS change_document_number,
     h.change_decided_on AS change_decided_on,
     c.record_id != '' AS shown,
+    if(shown, h.mapping, '') AS mapping,
+    if(shown, h.subject_id, '') AS subject_id,
     if(shown, h.subject_ids, []) AS subject_ids,
+    if(shown, h.subject_kind, '') AS subject_kind,
     if(shown, h.subject_name, '') AS subject_name,
     if(shown, h.authority_name, '') AS authority_name,
     if(shown, h.region, '') AS region,
@@ -51,7 +51,6 @@ SELECT
     if(shown, h.confiscated_fen, NULL) AS confiscated_fen,
     if(shown, h.amount_fen, NULL) AS amount_fen,
     if(shown, h.decided_on, NULL) AS decided_on,
-    if(shown, h.effective_on, NULL) AS effective_on,
     if(shown, h.valid_from, NULL) AS valid_from,
     if(shown, h.valid_to, NULL) AS valid_to,
     if(shown, h.state, '') AS state,
@@ -63,9 +62,7 @@ FROM
 (
     SELECT *
     FROM history FINAL
-    WHERE variant_of = ''
-    ORDER BY epoch, partition, offset
-    LIMIT 1 BY subject_key, record_id, epoch, revision
+    WHERE variant_of = '' AND status IN ('valid', 'annulled', 'withdrawn', 'repaired', 'expired')
 ) AS h
 LEFT ANY JOIN
 (

@@ -29,7 +29,7 @@ FROM
         assumeNotNull(decided_on) AS decided_day,
         toDate32(reported_at, 'Asia/Shanghai') AS reported_day
     FROM history FINAL
-    WHERE variant_of = '' AND outcome = 'new' AND operation = 'report' AND category != 'registration'
+    WHERE variant_of = '' AND outcome = 'new' AND operation IN ('report', 'correct') AND category != 'registration'
       AND decided_on IS NOT NULL
 ) AS h
 INNER JOIN working_days AS decided ON h.decided_day = decided.day
