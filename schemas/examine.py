@@ -117,7 +117,7 @@ class _Verdict:
     def reject_faults(self, faults: pl.Series) -> None:
         """The adapter's own words: `reason:field`; a word that is no reason of ours counts as unreadable."""
         lengths = faults.list.len()
-        if not lengths.any():
+        if not lengths.sum():
             return
         first = faults.list.first()
         parts = first.str.split_exact(":", 1).struct.unnest()
@@ -183,6 +183,7 @@ def _spell(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         normalise.names(frame["subject_name"]),
         authority_names,
         authorities["authority_code"],
+        region=pl.when(pl.col("region") == "").then(authorities["authority_region"]).otherwise(pl.col("region")),
         authority_part=pl.when(authorities["authority_code"] != "")
         .then(authorities["authority_code"])
         .otherwise(authority_names),
@@ -202,7 +203,7 @@ def _too_long(frame: pl.DataFrame) -> pl.Series:
     for name in ("subject_name", "authority_name", "document_number", "change_document_number", "item", "source_url"):
         detail = pl.when(pl.col(name).str.len_chars() > _NAMES_LONGEST).then(pl.lit(name)).otherwise(detail)
     for name in ("classes", "legal_bases", "subject_ids"):
-        if frame[name].list.len().any():
+        if frame[name].list.len().sum():
             length = pl.col(name).list.join("").str.len_chars()
             detail = pl.when(length > _TEXT_LONGEST).then(pl.lit(name)).otherwise(detail)
     return frame.select(detail=detail)["detail"]

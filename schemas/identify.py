@@ -5,19 +5,38 @@ material fields: what a reader of the record would call a change. Where it came 
 name is spelled is not material.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from schemas.catalogue import Category, Part
-from schemas.hashing import hash_64, hash_128, to_hex
+from schemas.hashing import U64, hash_64, hash_128, mix, to_hex
 from schemas.normalise import document_identity
 
-_MATERIAL = ("subject_id", "subject_name", "authority_code", "region", "item", "grade", "state")
+_MATERIAL = (
+    "subject_id",
+    "subject_name",
+    "authority_code",
+    "region",
+    "document_part",
+    "item",
+    "grade",
+    "state",
+)
 _MATERIAL_LISTS = ("classes", "legal_bases")
-_MATERIAL_NUMBERS = ("fine_fen", "confiscated_fen", "amount_fen", "decided_on", "valid_from", "valid_to")
+_MATERIAL_NUMBERS = (
+    "fine_fen",
+    "confiscated_fen",
+    "amount_fen",
+    "decided_on",
+    "valid_from",
+    "valid_to",
+    "published_until",
+)
+_NO_NUMBER = -(2**63)
 CLOSING = ("annul", "withdraw", "repair")
 
 
@@ -44,6 +63,7 @@ def identify(frame: pl.DataFrame, categories: Mapping[str, Category]) -> Identif
             columns; `published_until` as reported.
         categories: the catalogue; each row's category is one of them.
     """
+    frame = frame.with_columns(document_part=document_identity(frame["document_number"]))
     present = frame["category"].unique().to_list()
     used = [categories[name] for name in present]
     values: dict[str, pl.Expr] = {}
@@ -58,7 +78,7 @@ def identify(frame: pl.DataFrame, categories: Mapping[str, Category]) -> Identif
     parts = frame.select("category", **values)
     high, low = hash_128(parts, sorted(parts.columns))
     return Identified(
-        to_hex(high, low), to_hex(hash_64(_material(frame), _MATERIAL_NAMES)), frame.select(missing=missing)["missing"]
+        to_hex(high, low), to_hex(_content(frame)), frame.select(missing=missing)["missing"]
     )
 
 
@@ -73,35 +93,46 @@ def _value(part: Part) -> pl.Expr:
 _FIELD_OF_PART: dict[str, pl.Expr] = {
     "subject": pl.col("subject_key"),
     "authority": pl.col("authority_part"),
-    "document_number": pl.col("document_number").map_batches(document_identity, pl.String),
+    "document_number": pl.col("document_part"),
     "item": pl.col("item"),
     "decided_on": pl.col("decided_on").cast(pl.Int32).cast(pl.String).fill_null(""),
 }
 
 
-def _material(frame: pl.DataFrame) -> pl.DataFrame:
-    """The material fields as text. A closing operation says nothing but itself, its document and its date."""
-    document = pl.col("document_number").map_batches(document_identity, pl.String)
-    columns = [*(pl.col(name) for name in _MATERIAL), document]
+def _content(frame: pl.DataFrame) -> U64:
+    """Hash of the material fields, column by column: numbers are not spelled out, and an empty column costs nothing.
+
+    A closing operation says nothing but itself, its document and its date.
+    """
+    content = np.zeros(frame.height, np.uint64)
+    for position, column in enumerate(_material_columns(frame), start=1):
+        seed = np.uint64(position)
+        content = mix(content ^ seed, _hash_of(column)) if column is not None else mix(content ^ seed, seed)
+    closes = frame["operation"].is_in(CLOSING)
+    if closes.any():
+        rows = closes.arg_true()
+        acts = frame[rows].select(
+            "operation", "change_document_number", day=pl.col("change_decided_on").to_physical().cast(pl.String)
+        )
+        content[rows.to_numpy()] = hash_64(acts, acts.columns)
+    return content
+
+
+def _material_columns(frame: pl.DataFrame) -> Iterator[pl.Series | None]:
+    """Each material field in a fixed order, None where the whole column says nothing."""
+    for name in _MATERIAL:
+        column = frame[name]
+        yield column if column.str.len_bytes().sum() else None
     for name in _MATERIAL_LISTS:
-        some = frame[name].list.len().any()
-        columns.append(pl.col(name).list.sort().list.join("\x1e").alias(name) if some else pl.lit("").alias(name))
-    for name in (*_MATERIAL_NUMBERS, "published_until"):
-        if frame[name].null_count() == len(frame):
-            columns.append(pl.lit("").alias(name))
-        else:
-            columns.append(pl.col(name).to_physical().cast(pl.String).alias(name))
-    if not frame["operation"].is_in(CLOSING).any():
-        return frame.select(*columns, closing=pl.lit(""))
-    closes = pl.col("operation").is_in(CLOSING)
-    closing = pl.concat_str(
-        "operation",
-        "change_document_number",
-        pl.col("change_decided_on").to_physical().cast(pl.String).fill_null(""),
-        separator="\x1e",
-    )
-    blanked = [pl.when(closes).then(pl.lit("")).otherwise(c).alias(c.meta.output_name()) for c in columns]
-    return frame.select(*blanked, closing=pl.when(closes).then(closing).otherwise(pl.lit("")))
+        column = frame[name]
+        yield column.list.sort().list.join("\x1e") if column.list.len().sum() else None
+    for name in _MATERIAL_NUMBERS:
+        column = frame[name]
+        yield column if column.null_count() < len(column) else None
 
 
-_MATERIAL_NAMES = [*_MATERIAL, "document_number", *_MATERIAL_LISTS, *_MATERIAL_NUMBERS, "published_until", "closing"]
+def _hash_of(column: pl.Series) -> U64:
+    if column.dtype == pl.String:
+        return hash_64(column.to_frame("text"), ["text"])
+    number = column.to_physical().cast(pl.Int64).fill_null(_NO_NUMBER)
+    return number.to_numpy().view(np.uint64)

@@ -36,13 +36,13 @@ def texts(column: pl.Series) -> pl.Series:
 
 def document_identity(column: pl.Series) -> pl.Series:
     """A normalised document number without the words that authorities write or leave out: 第, 号 and the space."""
-    return column.str.replace_all("[第号]", "")
+    return column.str.replace_many({"第": "", "号": ""})
 
 
 def lists(column: pl.Series) -> pl.Series:
     """List columns of short texts: each text tidied, empty ones dropped."""
     lengths = column.list.len()
-    if not lengths.any():
+    if not lengths.sum():
         return column
     flat = texts(column.list.explode(empty_as_null=False).fill_null(""))
     if (flat == "").any():
