@@ -123,7 +123,9 @@ def _beside_digits(data: Bytes) -> Positions:
     low = (data & np.uint8(0xE0)) == np.uint8(0x20)
     at = np.flatnonzero(low[:-1] & (data[1:] >= np.uint8(0xC2)))
     first, second, third = (_byte(data, at + step) for step in (1, 2, 3))
-    unusual = (first <= 0xC3) | (first == 0xE2) | (first >= 0xF0) | (first == 0xE1) | ((first >= 0xCC) & (first <= 0xDF))
+    unusual = (
+        (first <= 0xC3) | (first == 0xE2) | (first >= 0xF0) | (first == 0xE1) | ((first >= 0xCC) & (first <= 0xDF))
+    )
     unusual |= (first == 0xE3) & ((second == 0x80) & (third == 0x80) | (second == 0x85))
     unusual |= (first == 0xEF) & ((second != 0xBC) | ((third >= 0x8A) & (third != 0x8C) & (third <= 0x99)))
     return at[unusual]

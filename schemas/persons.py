@@ -140,7 +140,9 @@ def _cells(column: pl.Series) -> tuple[pl.Series, Rows | None]:
     if column.dtype == pl.List(pl.String):
         lengths = column.list.len().fill_null(0).to_numpy()
         owners = np.repeat(np.arange(len(column), dtype=np.int64), lengths)
-        values = column.drop_nulls().list.explode(empty_as_null=False) if len(owners) else pl.Series([], dtype=pl.String)
+        values = (
+            column.drop_nulls().list.explode(empty_as_null=False) if len(owners) else pl.Series([], dtype=pl.String)
+        )
         return values.fill_null(""), owners
     return column.cast(pl.String).fill_null(""), None
 

@@ -43,8 +43,8 @@ Fault = Literal[
     "check_digit",
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-Warning_ = Literal["check_overridden", "prefix_unknown", "region_unknown"]
-WARNINGS: tuple[Warning_, ...] = get_args(Warning_)
+CodeWarning = Literal["check_overridden", "prefix_unknown", "region_unknown"]
+WARNINGS: tuple[CodeWarning, ...] = get_args(CodeWarning)
 
 FAULT_TYPE = pl.Enum(FAULTS)
 WARNING_TYPE = pl.Enum(WARNINGS)
@@ -252,9 +252,52 @@ def examine_usccs(codes: pl.Series, tables: UsccTables | None = None) -> pl.Data
     other = np.ones(len(written), np.bool_)
     other[plain_rows] = False
     other_rows = np.flatnonzero(other)
-    compacted = compact_codes(written.gather(other_rows))
-    fault[other_rows], warning[other_rows] = _judge_unplain(written.gather(other_rows), compacted, tables)
+    rest = written.gather(other_rows)
+    if len(rest) <= _FEW_ROWS:
+        compacted, fault[other_rows], warning[other_rows] = _judge_few(rest, tables)
+    else:
+        compacted = compact_codes(rest)
+        fault[other_rows], warning[other_rows] = _judge_unplain(rest, compacted, tables)
     return _answer(written.scatter(other_rows, compacted), fault, warning)
+
+
+def examine_uscc(written: str, tables: UsccTables | None = None) -> tuple[str, Fault | None, CodeWarning | None]:
+    """`examine_usccs` for one code, with the same answers: its normal spelling, its fault, its warning."""
+    tables = tables or uscc_tables()
+    code = compact_code(written)
+    if re.fullmatch(f"[{BLANKS}]*", written):
+        return code, "empty", None
+    if is_placeholder(code, tables) or written in tables.placeholders:
+        return code, "placeholder", None
+    if code in tables.overrides:
+        return code, None, "check_overridden"
+    fault = _fault_of(code)
+    return code, fault, None if fault else _warning_of(code, tables)
+
+
+def is_placeholder(code: str, tables: UsccTables) -> bool:
+    """Whether a compacted code is a word of the table, one character repeated, or nothing but what was stripped."""
+    return code == "" or code in tables.placeholders or (len(code) > 1 and len(set(code)) == 1)
+
+
+def _fault_of(code: str) -> Fault | None:
+    if re.match(_SCIENTIFIC, code):
+        return "scientific_notation"
+    if len(code) != LENGTH:
+        return "length"
+    if not all(character in ALPHABET for character in code):
+        return "alphabet"
+    if not re.fullmatch("[0-9]{6}", code[2:8]):
+        return "region_format"
+    if not is_org_code(code[ORGANISATION_CODE]):
+        return "body_check"
+    return None if uscc_check_digit(code[:17]) == code[17] else "check_digit"
+
+
+def _warning_of(code: str, tables: UsccTables) -> CodeWarning | None:
+    if not tables.known_prefix[int.from_bytes(code[:2].encode("ascii"), "little")]:
+        return "prefix_unknown"
+    return None if tables.known_region[int(code[2:8])] else "region_unknown"
 
 
 def _answer(code: pl.Series, fault: npt.NDArray[np.uint8], warning: npt.NDArray[np.uint8]) -> pl.DataFrame:
@@ -303,6 +346,20 @@ def _judge(
         fault[doubtful[repeated | listed]] = FAULTS.index("placeholder")
     warning[fault != _GOOD] = _SILENT
     return fault, warning
+
+
+_FEW_ROWS = 200  # below it, one code after the other costs less than the steps for columns
+
+
+def _judge_few(
+    written: pl.Series, tables: UsccTables
+) -> tuple[pl.Series, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Normal spelling, faults and warnings of codes that had to be compacted first, one by one."""
+    answers = [examine_uscc(code, tables) for code in written.to_list()]
+    fault = [_GOOD if fault is None else FAULTS.index(fault) for _, fault, _ in answers]
+    warning = [_SILENT if warning is None else WARNINGS.index(warning) for _, _, warning in answers]
+    codes = pl.Series([code for code, _, _ in answers], dtype=pl.String)
+    return codes, np.array(fault, np.uint8), np.array(warning, np.uint8)
 
 
 def _judge_unplain(
