@@ -20,8 +20,8 @@ def string_bytes(values: pl.Series) -> tuple[Bytes, Offsets]:
     _, offset_buffer, data_buffer = array.buffers()
     if offset_buffer is None or len(array) == 0:
         return np.zeros(0, np.uint8), np.zeros(len(array) + 1, np.int64)
-    offsets = np.frombuffer(offset_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(data_buffer, np.uint8)
+    offsets = np.frombuffer(memoryview(offset_buffer), np.int64)[array.offset : array.offset + len(array) + 1]
+    data = np.zeros(0, np.uint8) if data_buffer is None else np.frombuffer(memoryview(data_buffer), np.uint8)
     return data[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 

@@ -1,8 +1,8 @@
 """The cheap half of the person guard: which cells of a column could hold a personal number at all.
 
-Almost no text does, so the column's bytes are read a few times by vector instructions, and only the few cells that hold a
-long run of digits, a mask, or digits next to unusual characters are looked at closely (`schemas.personal_numbers`). A
-cell that is named here for nothing costs time; one that is not named is never looked at, so every form that the close
+Almost no text does, so the column's bytes are read a few times by vector instructions, and only the few cells that hold
+a long run of digits, a mask, or digits next to unusual characters are looked at closely (`schemas.personal_numbers`).
+A cell that is named here for nothing costs time; one that is not named is never looked at, so every form that the close
 look knows must leave one of these traces (a property test holds the two together):
 
 - 11 bytes of ASCII digits, spaces and punctuation in a row hold two aligned words of 4 such bytes;
@@ -76,18 +76,18 @@ def _full_width_digits(words: Words) -> Flags:
 def _digit_words(words: Words) -> Positions:
     """Words of 4 digits in runs of 7 or more, or of 6 after a letter.
 
-    A year or the number of a decision has fewer. A date of 8 digits begins with 19 or 20: it is left out unless a letter
-    stands before it. (Bytes from 0x3a to 0x3f, six signs, count as digits here.)
+    A year or the number of a decision has fewer. A date of 8 digits begins with 19 or 20: it is left out unless a
+    letter stands before it. (Bytes from 0x3a to 0x3f, six signs, count as digits here.)
     """
     at = np.flatnonzero(_foreign_to_digits(words) == 0)
     if len(at) == 0:
         return at
     before, after = words[np.maximum(at - 1, 0)], words[np.minimum(at + 1, len(words) - 1)]
     before_foreign, after_foreign = _foreign_to_digits(before), _foreign_to_digits(after)
-    digits_before = sum(((before_foreign & _U4(mask)) == 0).astype(np.uint8) for mask in _HIGH_BYTES)
-    digits_after = sum(((after_foreign & _U4(mask)) == 0).astype(np.uint8) for mask in _LOW_BYTES)
+    digits_before = _clear_bytes(before_foreign, _HIGH_BYTES)
+    digits_after = _clear_bytes(after_foreign, _LOW_BYTES)
     long = digits_before + digits_after >= 2
-    at, before, after = at[long], before[long], after[long]
+    at = at[long]
     digits_before, digits_after = digits_before[long], digits_after[long]
     data = words.view(np.uint8)
     first = at * 4 - digits_before
@@ -99,6 +99,14 @@ def _digit_words(words: Words) -> Positions:
 
 _HIGH_BYTES = (0xFF000000, 0xFFFF0000, 0xFFFFFF00, 0xFFFFFFFF)  # the last byte of a word, the last two, three, all
 _LOW_BYTES = (0x000000FF, 0x0000FFFF, 0x00FFFFFF, 0xFFFFFFFF)
+
+
+def _clear_bytes(words: Words, masks: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """How many of the masks, each a byte longer than the one before, meet nothing in a word."""
+    count = np.zeros(len(words), np.int64)
+    for mask in masks:
+        count += (words & _U4(mask)) == 0
+    return count
 
 
 def _foreign_to_digits(words: Words) -> Words:

@@ -6,8 +6,8 @@ numbers of organisations, the check digits decide, and doubt is decided against 
 
 Layouts of identity cards: GB 11643-1999 (18 digits, ISO 7064 MOD 11-2) and its 15-digit predecessor. From memory and
 hence to be corrected here when better known: the permanent residence card of foreigners of 2023 (18 digits from 9) and
-of 2004 (three letters and 12 digits), passports and travel permits, tax numbers of sole traders (identity number and two
-characters).
+of 2004 (three letters and 12 digits), passports and travel permits, tax numbers of sole traders (identity number and
+two characters).
 
 No function here returns, logs or raises with the value that it looked at.
 """
@@ -151,7 +151,7 @@ _OLD_FOREIGN_CARD = re.compile(rf"([A-Z]{{3}})([0-9]{{2}})[0-9]{{2}}[0-9]{{2}}{_
 
 
 def _is_old_foreign_card(number: str) -> bool:
-    """Permanent residence card of 2004: country (3 letters), area (4), birth date (6), sequence, check [from memory]."""
+    """Permanent residence card of 2004: country (3 letters), area (4), birth date (6), 2 more digits [from memory]."""
     found = _OLD_FOREIGN_CARD.fullmatch(number)
     return found is not None and found[1] in _countries()[0] and found[2] in _identity_provinces()
 
@@ -350,8 +350,8 @@ def personal_number_as_code(value: str) -> PersonalKind | None:
     """Kind of personal number that a cell of a code column is, or holds; None if none.
 
     The cell may name its scheme (`CN-REG:370102…`): 15 digits that look like a person's are taken for a registration
-    number only if the scheme says so (`CN-REG`, or `CN-ANY` for a column of a register of organisations) and their check
-    digit is right; 9 characters that look like a passport for an organisation code likewise.
+    number only if the scheme says so (`CN-REG`, or `CN-ANY` for a column of a register of organisations) and their
+    check digit is right; 9 characters that look like a passport for an organisation code likewise.
     """
     found = _SCHEME.match(value)
     scheme = found[1].upper() if found else ""

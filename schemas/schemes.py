@@ -105,8 +105,8 @@ class Scheme:
 def scope_of(code: str, tables: SubjectTables) -> tuple[Kind, str]:
     """Kind of body by the first two characters of a good code; the registrar's name if it is out of scope, else empty.
 
-    Only bodies of the registrars on the list may be on record: an unknown registrar is out of scope, an unknown category
-    of a known one is a body of unknown kind.
+    Only bodies of the registrars on the list may be on record: an unknown registrar is out of scope, an unknown
+    category of a known one is a body of unknown kind.
     """
     first = code[0]
     if first not in tables.registrars:

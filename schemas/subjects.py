@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from schemas.personal_numbers import personal_number_as_code
 from schemas.reference.codes import KINDS, Kind, business_words
 from schemas.schemes import SCHEMES, Finding, SubjectTables, read_identifier, scope_of, subject_tables
-from schemas.uscc import ORGANISATION_CODE, examine_usccs
+from schemas.uscc import examine_usccs
 
 __all__ = ["KINDS", "SCHEMES", "Kind", "Subject", "keeps_name", "keeps_names", "resolve_subject", "resolve_subjects"]
 
@@ -129,6 +128,7 @@ _LIKE_A_PERSONS = r"^[1-9][0-9]{5}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9
 _PLAIN_REGISTRATION_NUMBER = r"^CN-REG:[0-9]{15}$"
 _REGISTRATION_NUMBER_LIKE_A_PERSONS = r"^CN-REG:[1-9][0-9]{7}(?:0[1-9]|1[0-2])[0-3][0-9]{4}$"
 _USCC_PREFIX = "CN-USCC:"
+_UNTYPED_PREFIX = "?:"
 
 
 def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.DataFrame:
@@ -145,9 +145,12 @@ def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.
     tables = tables or subject_tables()
     lengths = ids.list.len().fill_null(0)
     first = ids.list.first().fill_null("").rename("first")
-    usccs = examine_usccs(first.str.strip_prefix(_USCC_PREFIX), tables.uscc)
+    # A column that may hold any code mostly holds this one; a good one that is nobody's number needs no recognising.
+    numbers = first.str.strip_prefix(_USCC_PREFIX).str.strip_prefix(_UNTYPED_PREFIX)
+    usccs = examine_usccs(numbers, tables.uscc)
     scopes = _scopes(usccs["code"], tables)
-    plain = first.str.starts_with(_USCC_PREFIX) & usccs["fault"].is_null() & (scopes["registrar"] == "")
+    typed = first.str.starts_with(_USCC_PREFIX) | first.str.starts_with(_UNTYPED_PREFIX)
+    plain = typed & usccs["fault"].is_null() & (scopes["registrar"] == "")
     plain &= ~usccs["code"].str.contains(_LIKE_A_PERSONS)
     more = np.flatnonzero((lengths > 1).to_numpy() & plain.to_numpy())
     if len(more):
@@ -226,7 +229,7 @@ def _business_words(directory: Path | None = None) -> re.Pattern[str]:
 
 
 def keeps_name(name: str, kind: str, directory: Path | None = None) -> bool:
-    """Whether a name may be kept: a sole trader's only if it holds a word of business, else it may be the owner's own."""
+    """Whether a name may be kept: a sole trader's only with a word of business in it, else it may be the owner's."""
     return kind != "sole_trader" or _business_words(directory).search(name) is not None
 
 

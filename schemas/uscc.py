@@ -52,7 +52,10 @@ WARNING_TYPE = pl.Enum(WARNINGS)
 # Character classes (without their brackets) that Python's `re` and Polars read alike: spaces of every width,
 # characters that print nothing, hyphens of every length.
 SPACES = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-INVISIBLE = "\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+INVISIBLE = (
+    "\x00-\x08\x0e-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+)
 HYPHENS = "\\-_~\u2010-\u2015\u2212"
 BLANKS = SPACES + INVISIBLE
 SEPARATORS = BLANKS + HYPHENS
@@ -62,7 +65,7 @@ _SCIENTIFIC = r"^[0-9](?:\.[0-9]*)?E\+?[0-9]{1,3}$"
 
 
 def compact_code(value: str) -> str:
-    """One code as the tables write it: half-width, upper case, no spaces, hyphens, invisible or spreadsheet characters."""
+    """One code in its normal spelling: half-width, upper case, without spaces, hyphens and what spreadsheets add."""
     plain = _DECORATION.sub("", unicodedata.normalize("NFKC", value).upper())
     return _DECIMALS.sub("", plain)
 
@@ -230,7 +233,7 @@ def examine_usccs(codes: pl.Series, tables: UsccTables | None = None) -> pl.Data
     Returns:
         One row per code:
         `code` (String) the code in its normal spelling;
-        `fault` (Enum of FAULTS) what is wrong, null for a good code; where several things are wrong, the first of FAULTS;
+        `fault` (Enum of FAULTS) what is wrong, of several faults the first of FAULTS; null for a good code;
         `warning` (Enum of WARNINGS) what is unusual about a good code;
         `org_code` (String) characters 9 to 17 of a good code, else null.
 

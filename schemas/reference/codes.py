@@ -1,4 +1,4 @@
-"""Reference tables about codes of organisations: prefixes and scope, provinces, placeholders, codes issued with a fault."""
+"""Reference tables about codes of organisations: prefixes and scope, provinces, placeholders, codes with a fault."""
 
 from dataclasses import dataclass
 from functools import cache

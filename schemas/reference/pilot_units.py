@@ -1,4 +1,4 @@
-"""Pilot units: cities, counties, sector departments and parks that were approved to try the system, and who belongs to one.
+"""Pilot units: cities, counties, sector departments and parks approved to try the system, and what belongs to them.
 
 Units overlap (a county in a city, a park in both, a sector across all), so an event may count for several of them. The
 minimum is that of the provincial pilot guidance of 2015-09-30 (鲁信用办〔2015〕4号).

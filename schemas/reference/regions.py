@@ -1,8 +1,8 @@
 """Regions of the home province with their history: which code stood when, and what became of it.
 
-Codes are those of GB/T 2260. A code that was abolished has a successor, so that a record of 2015 and one of today can be
-counted for the same county. What statistics call a region and the law does not (development zones 37xx7x, xx01 市辖区)
-belongs to the city around it.
+Codes are those of GB/T 2260. A code that was abolished has a successor, so that a record of 2015 and one of today can
+be counted for the same county. What statistics call a region and the law does not (development zones 37xx7x, xx01
+市辖区) belongs to the city around it.
 """
 
 from collections.abc import Iterable
@@ -63,7 +63,7 @@ class Regions:
         return "" if region is None else region.code
 
     def current(self, code: str) -> str:
-        """The code that stands for `code` after all changes in the table; empty for a region outside of the province."""
+        """The code that stands for `code` after all changes in the table; empty outside of the province."""
         return self.region_of(code, date.max)
 
     def lineage(self, code: str, on: date) -> tuple[str, ...]:

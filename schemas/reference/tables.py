@@ -18,8 +18,8 @@ def table_path(name: str, directory: Path | None) -> Path:
 def read_table(name: str, columns: tuple[str, ...], directory: Path | None = None) -> list[dict[str, str]]:
     """The rows of one table, each cell stripped of spaces around it.
 
-    Lines that start with `#` are remarks. Raises ConfigurationError when the file can not be read, or when its header is
-    not `columns` (more columns are allowed, they are remarks for people).
+    Lines that start with `#` are remarks. Raises ConfigurationError when the file can not be read, or when its header
+    is not `columns` (more columns are allowed, they are remarks for people).
     """
     path = table_path(name, directory)
     try:
