@@ -40,7 +40,7 @@ def to_hex(*columns: U64) -> pa.StringArray:
     """uint64 columns to one column of hex text, 16 characters for each, most significant first."""
     count = len(columns[0])
     big_endian = np.ascontiguousarray(np.stack(columns, axis=1).astype(">u8")).view(np.uint8)
-    digits = _HEX[big_endian.reshape(count, -1)]
+    digits = _HEX[big_endian.reshape(count, 8 * len(columns))]
     width = digits.shape[1] * 2
     ends = pa.py_buffer(np.arange(0, (count + 1) * width, width, dtype=np.int32))
     return pa.StringArray.from_buffers(count, ends, pa.py_buffer(digits.tobytes()))
