@@ -131,7 +131,7 @@ def load_calendar(directory: Path | None = None) -> Calendar:
     years = np.arange(_FIRST_DAY.year, _LAST_DAY.year + 1)
     lengths = np.array([(date(year, 12, 31) - max(date(year, 1, 1), _FIRST_DAY)).days + 1 for year in years.tolist()])
     unknown = np.repeat(~np.isin(years, sorted(announced)), lengths)
-    return Calendar(np.cumsum(working), np.flatnonzero(working), np.cumsum(unknown), announced)
+    return Calendar(np.cumsum(working), np.flatnonzero(working), np.cumsum(unknown, dtype=np.int64), announced)
 
 
 def _positions_of(days: list[date]) -> Days:

@@ -19,7 +19,7 @@ from stdnum import lei
 from stdnum.br import cnpj
 from stdnum.mx import rfc
 
-from schemas.reference.codes import Kind, provinces, sole_trader_sequences, uscc_prefixes
+from schemas.reference.codes import Kind, provinces, sole_trader_sequences, uscc_prefixes, uscc_tables
 from schemas.uscc import (
     ORGANISATION_CODE,
     UsccTables,
@@ -29,7 +29,6 @@ from schemas.uscc import (
     is_placeholder,
     is_registration_number,
     is_uscc,
-    uscc_tables,
 )
 
 KEY_BYTES_MAX = 32

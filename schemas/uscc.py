@@ -10,8 +10,6 @@ person's (`schemas.persons` is asked first).
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,8 +17,6 @@ import numpy.typing as npt
 import polars as pl
 
 from schemas.columns import Bytes, rows_of_width
-from schemas.reference.codes import placeholder_words, provinces, uscc_overrides, uscc_prefixes
-from schemas.reference.regions import load_regions
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # 31 characters: no I, O, S, V, Z (GB 32100-2015, 4.2)
 LENGTH = 18
@@ -141,23 +137,12 @@ class UsccTables:
     overrides: frozenset[str]
 
 
-@cache
-def uscc_tables(directory: Path | None = None) -> UsccTables:
-    """The tables for `examine_usccs`, from the shipped reference folder or the one that replaces it."""
-    known_prefix = np.zeros(1 << 16, np.bool_)
-    for characters in uscc_prefixes(directory):
-        known_prefix[int.from_bytes(characters.encode("ascii"), "little")] = True
-    known_region = np.zeros(1_000_000, np.bool_)
-    for province in provinces(directory).values():
-        if province.is_region:
-            known_region[int(province.prefix) * 10_000 : (int(province.prefix) + 1) * 10_000] = True
-    regions = load_regions(directory)
-    home = int(regions.province[:2]) * 10_000
-    known_region[home : home + 10_000] = False  # of the home province every county is known, so a wrong one shows
-    known_region[[int(code) for code in regions.by_code]] = True
-    words = placeholder_words(directory)
-    placeholders = frozenset(compact_code(word) for word in words) | words
-    return UsccTables(known_prefix, known_region, placeholders, uscc_overrides(directory))
+def _or_shipped(tables: UsccTables | None) -> UsccTables:
+    if tables is not None:
+        return tables
+    from schemas.reference.codes import uscc_tables  # not at the top: that package reads codes with this module
+
+    return uscc_tables()
 
 
 # Everything that the 18 characters add up to is gathered from one table per position and packed into one integer, so
@@ -240,7 +225,7 @@ def examine_usccs(codes: pl.Series, tables: UsccTables | None = None) -> pl.Data
     An unknown prefix or region is a warning, since registrars and regions are added faster than tables. A code that
     fails a check but is on the override list is good, with a warning.
     """
-    tables = tables or uscc_tables()
+    tables = _or_shipped(tables)
     written = codes.fill_null("").rename("code")
     rows, matrix = rows_of_width(written, LENGTH)
     sums = _sums(matrix)
@@ -266,7 +251,7 @@ def examine_usccs(codes: pl.Series, tables: UsccTables | None = None) -> pl.Data
 
 def examine_uscc(written: str, tables: UsccTables | None = None) -> tuple[str, Fault | None, CodeWarning | None]:
     """`examine_usccs` for one code, with the same answers: its normal spelling, its fault, its warning."""
-    tables = tables or uscc_tables()
+    tables = _or_shipped(tables)
     code = compact_code(written)
     if re.fullmatch(f"[{BLANKS}]*", written):
         return code, "empty", None

@@ -5,8 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
 from schemas.errors import ConfigurationError
+from schemas.reference.regions import load_regions
 from schemas.reference.tables import read_table
+from schemas.uscc import UsccTables, compact_code
 
 Kind = Literal[
     "legal_person",
@@ -108,3 +112,22 @@ def sole_trader_sequences(directory: Path | None = None) -> frozenset[str]:
     """
     rows = read_table("registration_sequences", ("first_digit", "holder"), directory)
     return frozenset(row["first_digit"] for row in rows if row["holder"] == "sole_trader")
+
+
+@cache
+def uscc_tables(directory: Path | None = None) -> UsccTables:
+    """The tables for `schemas.uscc.examine_usccs`, from the shipped folder or the one that replaces it."""
+    known_prefix = np.zeros(1 << 16, np.bool_)
+    for characters in uscc_prefixes(directory):
+        known_prefix[int.from_bytes(characters.encode("ascii"), "little")] = True
+    known_region = np.zeros(1_000_000, np.bool_)
+    for province in provinces(directory).values():
+        if province.is_region:
+            known_region[int(province.prefix) * 10_000 : (int(province.prefix) + 1) * 10_000] = True
+    regions = load_regions(directory)
+    home = int(regions.province[:2]) * 10_000
+    known_region[home : home + 10_000] = False  # of the home province every county is known, so a wrong one shows
+    known_region[[int(code) for code in regions.by_code]] = True
+    words = placeholder_words(directory)
+    placeholders = frozenset(compact_code(word) for word in words) | words
+    return UsccTables(known_prefix, known_region, placeholders, uscc_overrides(directory))
