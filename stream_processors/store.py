@@ -202,7 +202,7 @@ class StoreLane:
         for place, offset in rows.waiting.items():
             self._wait(place, offset)
             positions[place] = offset
-        reported_ms = _reported_ms(rows.tables.get("records"), now_ms)
+        reported_ms = reported_ms_of(rows.tables.get("records"), now_ms)
         self._metrics.readable((now_ms - reported_ms) / 1000)
         self._pending.add(rows.tables, positions, time.monotonic())
         self._pending.reported_ms.append(reported_ms)
@@ -332,7 +332,7 @@ def _positions(positions: Mapping[Place, int]) -> Batch:
     return Batch(nothing, nothing, topics, partitions, last, np.zeros(len(topics), np.int64))
 
 
-def _reported_ms(records: pa.Table | None, now_ms: float) -> Seconds:
+def reported_ms_of(records: pa.Table | None, now_ms: float) -> Seconds:
     """When each new state of a record was reported, where that tells of today's way: no markers, no expiries, and
     nothing older than an hour, which is a replay."""
     if records is None:
