@@ -1,6 +1,7 @@
 """Rows become events: persons out first, then the fields, then the guard over all that is kept. Pure."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,6 @@ from schemas.reasons import REASONS
 from schemas.subjects import keeps_names, resolve_subjects
 
 _CODE_FIELDS = ("subject_ids", "authority_code", "region")
-_REFUSED_SCHEMA = {"row": pl.Int32, "reason": pl.String, "detail": pl.String}
 _TITLE = Layout("title", (Column("title", ("title",)),))
 
 
@@ -80,7 +80,7 @@ class _Refusals:
 
     def frame(self) -> pl.DataFrame:
         ordered = self._found.sort("at")
-        return ordered.select(self._rows.gather(ordered["at"]).alias("row"), "reason", "detail").cast(_REFUSED_SCHEMA)
+        return ordered.select(self._rows.gather(ordered["at"]).alias("row"), "reason", "detail")
 
 
 def _persons(rules: Rules, cells: Cells) -> pl.Series:
@@ -154,7 +154,7 @@ def _subject_ids(rules: tuple[IdRule, ...], cells: Cells) -> pl.Series:
     ends = np.zeros(cells.height + 1, np.int64)
     np.cumsum(np.bincount(flat["at"].to_numpy(), minlength=cells.height), out=ends[1:])
     values = flat["id"].to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pl.Series("subject_ids", pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends), values)))
+    return pl.Series("subject_ids", pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), values)))
 
 
 def _where(when: When, cells: Cells, frame: pl.DataFrame) -> pl.Series:
@@ -279,7 +279,7 @@ def _in_order(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _to_arrow(rules: Rules, frame: pl.DataFrame, rows: pl.Series) -> pa.RecordBatch:
-    made: dict[str, pa.Array] = {
+    made: dict[str, Any] = {
         "mapping": pa.repeat(pa.scalar(f"{rules.name}@{rules.version}", pa.string()), frame.height),
         "source_row": _array(rows.gather(frame["at"]), pa.int32()),
     }
@@ -291,17 +291,15 @@ def _to_arrow(rules: Rules, frame: pl.DataFrame, rows: pl.Series) -> pa.RecordBa
     return pa.RecordBatch.from_arrays([made[field.name] for field in CREDIT_EVENT.arrow], schema=CREDIT_EVENT.arrow)
 
 
-def _array(series: pl.Series, dtype: pa.DataType) -> pa.Array:
+def _array(series: pl.Series, dtype: pa.DataType) -> Any:
     array = series.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     return array.cast(dtype)
 
 
-def _nothing(field: pa.Field, height: int) -> pa.Array:
+def _nothing(field: Any, height: int) -> Any:
     if field.nullable:
         return pa.nulls(height, field.type)
     if pa.types.is_list(field.type):
-        return pa.ListArray.from_arrays(pa.array(np.zeros(height + 1, np.int32)), pa.array([], pa.string())).cast(
-            field.type
-        )
+        return pa.array([[]] * height, field.type)
     zero = "" if pa.types.is_string(field.type) else 0
     return pa.repeat(pa.scalar(zero, field.type), height)

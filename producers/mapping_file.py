@@ -102,7 +102,7 @@ class _Table:
     def raw(self, key: str) -> Any:
         return self._take(key, None)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         return list(self._values)
 
     def done(self) -> None:
@@ -272,7 +272,7 @@ class _Parser:
     def _codes(self, name: str, table: _Table) -> Codes:
         codes = table.table("codes")
         words: dict[str, str] = {}
-        for canonical in codes.keys():
+        for canonical in codes.names():
             self._check_word(name, canonical, codes)
             for word in (canonical, *codes.texts(canonical)):
                 if fold(word):
@@ -330,7 +330,7 @@ class _Parser:
     def _words(self, table: _Table) -> Mapping[str, frozenset[str]]:
         words = {
             self._known(table, column, column): frozenset(fold(word) for word in table.texts(column))
-            for column in table.keys()
+            for column in table.names()
         }
         table.done()
         return words

@@ -6,12 +6,12 @@ handed out empty with the fault `row_shape`, in its place, so that it is counted
 
 import bisect
 import csv
-import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -49,8 +49,8 @@ class _Header:
                 self.bytes = len("".join(lines[: ends[at]]).encode())
         if best is None:
             raise InputError(
-                f"{doing}: none of the first {layout.header_rows} rows is a header that mapping {layout.mapping} knows; "
-                "check that it is the right mapping, and that the separator is a comma, tab, semicolon or |"
+                f"{doing}: none of the first {layout.header_rows} rows is a header that mapping {layout.mapping} "
+                "knows; check that it is the right mapping, and that the separator is a comma, tab, semicolon or |"
             )
 
 
@@ -136,12 +136,15 @@ class _Rows:
     def _parse(self, stream: Utf8Stream) -> Iterator[pa.RecordBatch]:
         names = self._header.names
 
-        def keep(row: pa_csv.InvalidRow) -> str:
+        def keep(row: pa_csv.InvalidRow) -> Literal["skip"]:
+            assert row.number is not None, "one thread knows its rows' numbers"
             self._odd.append((row.number, row.text))
             return "skip"
 
+        plain_file: Any = stream  # pyarrow asks for `read` and `closed` only
+        source: Any = pa.PythonFile(plain_file, mode="r")
         reader = pa_csv.open_csv(
-            stream,
+            source,
             # One thread: only then does the parser know the number of a row that it could not take.
             read_options=pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=False),
             parse_options=pa_csv.ParseOptions(
@@ -178,7 +181,8 @@ class _Rows:
         return frame
 
     def _left_over(self) -> pl.DataFrame:
-        odd, self._odd = self._odd, []
+        odd = self._odd.copy()
+        self._odd.clear()
         return self._odd_rows(odd)
 
     def _odd_rows(self, odd: list[tuple[int, str]]) -> pl.DataFrame:
@@ -187,7 +191,7 @@ class _Rows:
         cells: list[list[str]] = []
         faults: list[str | None] = []
         for number, text in odd:
-            row = next(csv.reader(io.StringIO(text), delimiter=self._header.separator), [])
+            row = next(csv.reader([text], delimiter=self._header.separator), list[str]())
             harmless = not any(cell.strip() for cell in row[len(names) :]) and len(row) >= len(names)
             blank = not any(cell.strip() for cell in row)
             if not harmless and not blank:
@@ -203,7 +207,7 @@ class _Rows:
             }
         )
 
-    def _refuse_swallowed_rows(self, cells: pl.DataFrame, numbers: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _refuse_swallowed_rows(self, cells: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> None:
         """A cell that holds whole rows: a quotation mark was opened and closed far below."""
         if not self._quoted or len(self._header.names) < _COLUMNS_TELLING:
             return
@@ -241,26 +245,30 @@ def _refuse_open_quote(source: Source, text: Text, layout: Layout) -> None:
         head = _read_head(stream)
         separator = _Header(head, layout, source.doing).separator
         stream.push_back(head)
-        lines = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", newline="")
-        last_line = "\x1e\n"
-        reader = csv.reader(_then(lines, last_line), delimiter=separator)
-        row, last = 0, [""]
-        limit = csv.field_size_limit(1 << 30)
-        try:
-            for row, last in enumerate(reader, start=1):
-                pass
-        finally:
-            csv.field_size_limit(limit)
-    if last != ["\x1e"]:
+        row = _open_at_the_end(stream.lines(), separator)
+    if row is not None:
         raise InputError(
             f"{source.doing}: a quotation mark in row {row} is never closed, so the rows below it can not be told "
             "apart; nothing of the file was sent; close or remove the mark and run again"
         )
 
 
+def _open_at_the_end(lines: Iterator[str], separator: str) -> int | None:
+    """Number of the last row, if a quotation mark in it is still open: then a line put behind it becomes part of it."""
+    sentinel = "\x1e"
+    number, last = 0, list[str]()
+    limit = csv.field_size_limit(1 << 30)
+    try:
+        for row in csv.reader(_then(lines, sentinel), delimiter=separator):
+            number, last = number + 1, row
+    finally:
+        csv.field_size_limit(limit)
+    return None if last == [sentinel] else number
+
+
 def _then(lines: Iterator[str], last: str) -> Iterator[str]:
     ended = True
     for line in lines:
-        ended = line.endswith(("\n", "\r"))
-        yield line
-    yield last if ended else "\n" + last
+        ended = line.endswith("\n")
+        yield line if ended else line + "\n"
+    yield last

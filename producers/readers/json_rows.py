@@ -6,6 +6,7 @@ values joined by a semicolon for an array. In .json the rows are counted from 1,
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -45,50 +46,35 @@ def read_ndjson(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chu
     """Streamed; a line that is no JSON object is a row with the fault `row_shape`."""
     text = look_through(source)
     names: list[str] = []
-    checked = False
     with source.open() as (raw, disk):
-        rows: list[Row | None] = []
-        numbers: list[int] = []
-        for number, line in enumerate(_lines(Utf8Stream(raw, text)), start=1):
-            if not line.strip():
-                continue
-            try:
-                rows.append(_flat(_loads(line)))
-            except ValueError:
-                rows.append(None)
-            numbers.append(number)
-            if len(rows) == chunk_rows:
-                names = _all_names(names, rows)
-                checked = checked or _check_header(names, layout, source.doing)
-                yield _chunk(rows, numbers, names, (), disk.tell())
-                rows, numbers = [], []
-        if rows:
+        lines = enumerate(Utf8Stream(raw, text).lines(), start=1)
+        filled = ((number, line) for number, line in lines if line.strip())
+        while taken := list(islice(filled, chunk_rows)):
+            rows = [_row_of_line(line) for _, line in taken]
+            first = not names
             names = _all_names(names, rows)
-            checked or _check_header(names, layout, source.doing)
-            yield _chunk(rows, numbers, names, (), disk.tell())
+            if first:
+                _check_header(names, layout, source.doing)
+            yield _chunk(rows, [number for number, _ in taken], names, (), disk.tell())
 
 
-def _lines(stream: Utf8Stream) -> Iterator[str]:
-    rest = b""
-    while block := stream.read(1 << 20):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", "replace")
-    if rest:
-        yield rest.decode("utf-8", "replace")
+def _row_of_line(line: str) -> Row | None:
+    try:
+        return _flat(_loads(line))
+    except ValueError:
+        return None
 
 
 def _loads(text: str) -> Any:
     return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
 
 
-def _check_header(names: list[str], layout: Layout, doing: str) -> bool:
+def _check_header(names: list[str], layout: Layout, doing: str) -> None:
     if layout.find_header([names]) is None:
         raise InputError(
-            f"{doing}: the objects have no members that mapping {layout.mapping} knows; check that it is the right mapping"
+            f"{doing}: the objects have no members that mapping {layout.mapping} knows; check that it is the right one"
         )
     layout.check(names, doing)
-    return True
 
 
 def _rows_of(document: Any, layout: Layout, doing: str) -> tuple[list[Any], tuple[str, ...]]:

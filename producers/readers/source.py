@@ -6,7 +6,7 @@ for it a packed file that ends early is refused before anything of it is sent.
 
 import codecs
 import gzip
-import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +59,7 @@ class Source:
 
     @contextmanager
     def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-        """The file's bytes, unpacked, and the file on disk below them, whose position tells how far it has been read."""
+        """The file's bytes, unpacked, and the file on disk, whose position tells how far it has been read."""
         with self.path.open("rb") as disk:
             yield (
                 (cast(BinaryIO, gzip.GzipFile(fileobj=disk)) if self.packed else disk),
@@ -188,8 +188,13 @@ def _high_bytes(block: bytes) -> tuple[int, int]:
     return int(high.sum()), int((high & ~neighbour).sum())
 
 
-class Utf8Stream(io.RawIOBase):
-    """The text as UTF-8 bytes without a mark, whatever it was; what can not be decoded becomes U+FFFD."""
+class Utf8Stream:
+    """The text as UTF-8 bytes without a mark, whatever it was; what can not be decoded becomes U+FFFD.
+
+    A reader for `pyarrow.PythonFile`, which asks for no more than `read` and `closed`.
+    """
+
+    closed = False
 
     def __init__(self, stream: BinaryIO, text: Text) -> None:
         self._stream = stream
@@ -199,16 +204,31 @@ class Utf8Stream(io.RawIOBase):
         if text.bom_bytes:
             stream.read(text.bom_bytes)
 
-    def readable(self) -> bool:
-        return True
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, or all that are left; b"" at the end."""
+        wanted = size if size >= 0 else 1 << 62
+        parts: list[bytes] = []
+        while wanted > 0 and (self._rest or not self._ended):
+            part, self._rest = self._rest[:wanted], self._rest[wanted:]
+            parts.append(part)
+            wanted -= len(part)
+            if not self._rest and not self._ended and wanted > 0:
+                self._rest = self._next()
+        return b"".join(parts)
 
-    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        while not self._rest and not self._ended:
-            self._rest = self._next()
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+    def lines(self) -> Iterator[str]:
+        """The text line by line, each with its line feed, whichever way the file ends its lines."""
+        rest = ""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        while block := self.read(_BLOCK_BYTES):
+            text = rest + decoder.decode(block)
+            held = text.endswith("\r")  # its line feed may be in the next block
+            *lines, rest = re.split(r"\r\n|\r|\n", text[:-1] if held else text)
+            rest += "\r" if held else ""
+            for line in lines:
+                yield line + "\n"
+        if rest:
+            yield rest
 
     def push_back(self, head: bytes) -> None:
         """Give bytes again that were read."""

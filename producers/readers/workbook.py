@@ -50,8 +50,9 @@ def read_workbook(source: Source, layout: Layout, chunk_rows: int) -> Iterator[C
     first = at + 2
     total = max(1, sheet.total_height + 1)
     while taken := list(islice(rows, chunk_rows)):
+        columns = zip(*taken, strict=True)  # a sheet's rows are equally long, and may be longer than its header
         cells = pl.DataFrame(
-            [pl.Series(name, _texts(column), dtype=pl.String) for name, column in zip(names, zip(*taken), strict=False)]
+            [pl.Series(name, _texts(column), dtype=pl.String) for name, column in zip(names, columns, strict=False)]
         )
         numbers = pl.Series("row", range(first, first + len(taken)), dtype=pl.Int32)
         first += len(taken)
