@@ -29,6 +29,7 @@ from schemas.topics import RECORDS
 from stream_processors.intake import Intake
 from stream_processors.kafka import admin
 from stream_processors.lane import Lane
+from stream_processors.logging import to_stderr
 from stream_processors.metrics import LaneMetrics, Registry, StoreMetrics
 from stream_processors.register import Register
 from stream_processors.store import StoreLane
@@ -63,6 +64,7 @@ class Hosted:
 
 def build(name: str, settings: Settings) -> Hosted:
     """The lane of this name, connected to nothing yet but for what it must ask the broker first."""
+    to_stderr()
     registry, stop = Registry(), threading.Event()
     reference = load(settings.reference_dir)
     folder = settings.home / "state"
@@ -140,18 +142,20 @@ def run(name: str, settings: Settings) -> None:
     hosted = build(name, settings)
     app = _app(hosted, settings)
     port = {"intake": settings.intake_port, "register": settings.register_port, "store": settings.store_port}[name]
-    sys.argv = ["xinliu", "worker", "--loglevel=warning", f"--web-port={port}", "--web-bind=127.0.0.1"]
+    sys.argv = ["xinliu", "--quiet", "worker", "--loglevel=warn", f"--web-port={port}", "--web-bind=127.0.0.1"]
     app.main()
 
 
 def _app(hosted: Hosted, settings: Settings) -> faust.App:
     """A Faust app with nothing in it but the lane. The reasons for each option are in the design's notes on Faust."""
     logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it writes a hundred lines a second while a broker is away
+    data = settings.home / "faust" / f"{hosted.name}-{settings.slot}"
+    data.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         f"xinliu-{hosted.name}-worker-{settings.slot}",
         broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
         store="memory://",
-        datadir=str(settings.home / "faust" / f"{hosted.name}-{settings.slot}"),
+        datadir=str(data),
         key_serializer="raw",
         value_serializer="raw",
         topic_partitions=1,
@@ -183,9 +187,9 @@ def _app(hosted: Hosted, settings: Settings) -> faust.App:
             self.ended = threading.Event()
 
         async def on_start(self) -> None:
-            threading.Thread(target=self._loop, name=f"lane-{hosted.name}", daemon=True).start()
+            threading.Thread(target=self._run_lane, name=f"lane-{hosted.name}", daemon=True).start()
 
-        def _loop(self) -> None:
+        def _run_lane(self) -> None:
             try:
                 hosted.loop.run()
             except XinliuError as error:
