@@ -28,8 +28,9 @@ def process_identity(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     after_command = stat.rpartition(")")[2].split()
-    state, start_ticks = after_command[0], after_command[19]  # fields 3 and 22 of proc(5)
-    if state in ("Z", "X"):
+    state, threads, start_ticks = after_command[0], after_command[17], after_command[19]  # fields 3, 20, 22 of proc(5)
+    # A dead process shows as a zombie while its last threads still hold its ports and files.
+    if state == "X" or (state == "Z" and int(threads) <= 1):
         return None
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return f"{pid}/{start_ticks}/{boot_id}"

@@ -176,7 +176,7 @@ def test_a_part_that_can_not_start_is_one_sentence_and_leaves_nothing_running(ne
     (settings.home / "clickhouse").write_text("a file where the data folder should be")
     with pytest.raises(
         Retryable,
-        match="starting clickhouse: it ended with exit code 2 .tried 1 .*clickhouse.log ends with: making the",
+        match=r"starting clickhouse: it ended with exit code 2 .tried 1 .*clickhouse.log ends with: making the",
     ):
         control.up(settings, ["clickhouse"])
     assert control.status(settings) is None
@@ -184,14 +184,14 @@ def test_a_part_that_can_not_start_is_one_sentence_and_leaves_nothing_running(ne
 
 def test_the_commands_for_one_part_name_what_there_is(new_stack):
     settings = new_stack()
-    with pytest.raises(InputError, match="is not up; run up first"):
+    with pytest.raises(InputError, match=r"is not up; run up first"):
         control.restart(settings, "clickhouse")
-    with pytest.raises(InputError, match="no part kafka .* there are broker, topics, clickhouse, intake"):
+    with pytest.raises(InputError, match=r"no part kafka .* there are broker, topics, clickhouse, intake"):
         control.up(settings, ["kafka"])
     control.up(settings, ["clickhouse"])
-    with pytest.raises(InputError, match="has no such part; it has clickhouse"):
+    with pytest.raises(InputError, match=r"has no such part; it has clickhouse"):
         control.restart(settings, "broker")
-    with pytest.raises(InputError, match="starting broker: .* run down first"):
+    with pytest.raises(InputError, match=r"starting broker: .* run down first"):
         control.up(settings, ["broker"])
 
 

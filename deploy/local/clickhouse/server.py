@@ -46,10 +46,28 @@ _SWEEP_SECONDS = 1.0
 
 # Parameters of the protocol; every other one is a setting of the engine or a bound parameter.
 _PROTOCOL = frozenset(
-    """query database user password query_id session_id session_timeout session_check default_format quota_key
-    wait_end_of_query buffer_size client_protocol_version compress decompress role enable_http_compression
-    send_progress_in_http_headers http_headers_progress_interval_ms
-    cancel_http_readonly_queries_on_client_close""".split()
+    {
+        "query",
+        "query_id",
+        "database",
+        "user",
+        "password",
+        "quota_key",
+        "role",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "default_format",
+        "compress",
+        "decompress",
+        "enable_http_compression",
+        "wait_end_of_query",
+        "buffer_size",
+        "client_protocol_version",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "cancel_http_readonly_queries_on_client_close",
+    }
 )
 _NOT_HERE = ("compress", "decompress", "role")
 
