@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -109,10 +110,10 @@ def insert(store: ClickHouse, table: str, parts: list[pa.Table]) -> int:
     return rows.num_rows
 
 
-def prepare(store: ClickHouse, reference: Reference) -> None:
-    """Bring the store to the tables, views and reference data of this version."""
+def prepare(store: ClickHouse, reference: Reference, directory: Path | None = None) -> None:
+    """Bring the store to the tables, views and reference data of this version; `directory` as in `load`."""
     migrate(store)
-    load_reference(store, reference)
+    load_reference(store, reference, directory)
 
 
 class StoreLane:
@@ -169,7 +170,7 @@ class StoreLane:
 
         def attempt() -> ClickHouse:
             store = connect(self._settings, answer_seconds_max=_ANSWER_SECONDS_MAX)
-            prepare(store, reference)
+            prepare(store, reference, self._settings.reference_dir)
             return store
 
         return self._until_it_answers(attempt, stop.wait, stop)

@@ -1,5 +1,7 @@
 """The reference tables that the views join: filled from what `schemas` declares, replaced as a whole at each start."""
 
+from datetime import date
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,13 +10,18 @@ import pyarrow as pa
 from schemas.catalogue import catalogue
 from schemas.reasons import OUTCOME_SENTENCES, REASONS, WORST_FIRST
 from schemas.reference import PilotUnits, Reference
+from schemas.reference.tables import read_table
 from stream_processors.clickhouse import ClickHouse
 
 _DOING = "loading the reference tables of the store"
 
 
-def reference_tables(reference: Reference) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each reference table, with the columns of `0002_reference.sql`."""
+def reference_tables(reference: Reference, directory: Path | None = None) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each reference table, with the columns of `0002_reference.sql`.
+
+    Args:
+        directory: where the calendar is read from, as in `schemas.reference.load`; None = the shipped one.
+    """
     return {
         "departments": [
             {
@@ -48,6 +55,10 @@ def reference_tables(reference: Reference) -> dict[str, list[dict[str, Any]]]:
         "pilot_unit_departments": [
             {"department": unit.department, "unit": unit.id} for unit in reference.pilot_units.units if unit.department
         ],
+        "calendar_exceptions": [
+            {"day": date.fromisoformat(row["date"]), "kind": row["kind"], "status": row["status"]}
+            for row in read_table("calendar", ("date", "kind", "status"), directory)
+        ],
         "outcomes": [
             {"outcome": outcome, "severity": severity, "sentence": OUTCOME_SENTENCES[outcome]}
             for severity, outcome in enumerate(WORST_FIRST)
@@ -68,9 +79,9 @@ def region_codes(units: PilotUnits) -> list[str]:
     return sorted(below | named | set(units.regions.by_code))
 
 
-def load_reference(store: ClickHouse, reference: Reference) -> None:
+def load_reference(store: ClickHouse, reference: Reference, directory: Path | None = None) -> None:
     """Replace the rows of every reference table; a query meanwhile sees the old or the new ones, never a mixture."""
-    for table, rows in reference_tables(reference).items():
+    for table, rows in reference_tables(reference, directory).items():
         if rows:
             _replace(store, table, pa.Table.from_pylist(rows))
 

@@ -29,6 +29,8 @@ SELECT
     h.published_until AS published_until,
     h.effective_on AS effective_on,
     h.content AS content,
+    h.rank AS rank,
+    h.content_order AS content_order,
     h.submission AS submission,
     h.source_row AS source_row,
     h.reported_at AS reported_at,
