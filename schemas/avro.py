@@ -89,6 +89,7 @@ _HEAD = (
     Field("subject_key", STRING, "org:<organisation code>, reg:<registration number> or SCHEME:<number>"),
     Field("department", STRING, "who reported: the name of the topic, never taken from the payload"),
     *_ACT,
+    Field("region", STRING, "six-digit region code of the deciding authority"),
     Field(
         "effective_on", MAYBE_DATE, "date that orders the event: of the decision, or of the document that changes it"
     ),
@@ -181,7 +182,7 @@ IDENTIFIED_EVENT = Message(
     "A report in one spelling, with the record and the subject that it is about.",
     (
         *_HEAD,
-        *_FACTS,
+        *(field for field in _FACTS if field.name != "region"),
         Field("subject_id", STRING, "canonical identifier, SCHEME:NUMBER"),
         Field("identity_version", INT, "version of the normaliser that made record_id"),
     ),

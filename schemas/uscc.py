@@ -376,7 +376,7 @@ def _are_placeholders(words: pl.Series, written: pl.Series, tables: UsccTables) 
     """Words of the table, one character repeated, and what was nothing but hyphens or quotes."""
     first = words.str.slice(0, 1)
     one_character = (words.str.len_chars() > 1) & (words.str.strip_chars(first) == "")
-    known = pl.Series(list(tables.placeholders), dtype=pl.String)
+    known = list(tables.placeholders)
     return words.is_in(known) | written.is_in(known) | one_character | (words == "")
 
 
