@@ -251,10 +251,16 @@ def _guard(rules: Rules, frame: pl.DataFrame, refusals: _Refusals) -> None:
     kept = [
         name
         for name, kind in KINDS.items()
-        if kind in ("text", "texts") and name in frame.columns and name not in constant
+        if kind in ("text", "texts") and name in frame.columns and name not in constant and _any(frame[name])
     ]
     codes = [name for name in kept if name in _CODE_FIELDS]
     refusals.add("personal_number", screen(frame, [name for name in kept if name not in codes], codes), frame["at"])
+
+
+def _any(column: pl.Series) -> bool:
+    """Whether any row has something in it."""
+    lengths = column.list.len() if isinstance(column.dtype, pl.List) else column.str.len_bytes()
+    return bool((lengths > 0).any())
 
 
 def _kept_names(frame: pl.DataFrame, kinds: pl.Series) -> pl.Series:

@@ -211,6 +211,8 @@ def _read(reading: Reading, kind: Kind, cells: Cells) -> Parsed:
     if not reading.columns:
         return _constant(reading.constant, kind, cells)
     texts = _template(reading.template, cells) if reading.template else cells.text(reading.column)
+    if texts.str.len_bytes().sum() == 0:  # a column that is not there, or that nobody fills in
+        return Parsed(_blank(kind, cells.height), cells.none())
     unreadable: pl.Series | None = None
     if holds(texts, _LOST):
         unreadable = texts.str.contains(_LOST, literal=True)
@@ -223,6 +225,11 @@ def _read(reading: Reading, kind: Kind, cells: Cells) -> Parsed:
         return _parser(reading, kind, cells)(texts)
     parsed = _parser(reading, kind, cells)(texts.set(unreadable, ""))
     return Parsed(parsed.values, parsed.unreadable | unreadable)
+
+
+def _blank(kind: Kind, height: int) -> pl.Series:
+    nothing = {"text": "", "texts": list[str]()}.get(kind)
+    return pl.Series([nothing], dtype=DTYPES[kind]).new_from_index(0, height)
 
 
 def _parser(reading: Reading, kind: Kind, cells: Cells) -> Callable[[pl.Series], Parsed]:
@@ -301,7 +308,10 @@ def _without_nulls(kind: Kind, values: pl.Series) -> pl.Series:
 
 def _disagrees(agreement: Agreement, cells: Cells, amounts: pl.Series) -> pl.Series:
     """Rows whose text states exactly one amount, and another than the amount column's."""
-    stated = cells.text(agreement.column).str.extract_all(agreement.pattern)
+    statements = cells.text(agreement.column)
+    if statements.str.len_bytes().sum() == 0:
+        return cells.none()
+    stated = statements.str.extract_all(agreement.pattern)
     only = pl.select(
         pl.when(stated.list.len() == 1).then(stated.list.first().str.extract(agreement.pattern)).otherwise(pl.lit(""))
     ).to_series()
