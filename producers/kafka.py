@@ -22,6 +22,15 @@ _QUEUE_MESSAGES_MAX = 100_000
 _QUEUE_KBYTES_MAX = 256 * 1024
 _POLL_SECONDS = 0.1
 _TAKE_MESSAGES = 10_000
+# The client calls none of these retriable here, though a moment later the same question is answered.
+_NOT_YET = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+)
 
 _CLIENT: dict[str, Any] = {
     "log_level": 0,  # the client would write its own lines between ours; every error comes back as a value as well
@@ -82,22 +91,26 @@ def begin_offsets(settings: Settings, topic: str, partitions: int) -> dict[int, 
 
 
 def _offsets(settings: Settings, topic: str, partitions: int, spec: OffsetSpec | None) -> dict[int, int]:
-    admin = AdminClient(_client(settings))
-    try:
-        answers = admin.list_offsets(
-            {TopicPartition(topic, number): cast(OffsetSpec, spec) for number in range(partitions)},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=ANSWER_SECONDS_MAX,
-        )
-        return {place.partition: answer.result().offset for place, answer in answers.items()}
-    except KafkaException as error:
-        raise _no_answer(settings, error) from error
+    """Asked again for some seconds: a broker that has just started does not lead its partitions yet."""
+    places = {TopicPartition(topic, number): cast(OffsetSpec, spec) for number in range(partitions)}
+    end = time.monotonic() + ANSWER_SECONDS_MAX
+    while True:
+        admin = AdminClient(_client(settings))
+        try:
+            answers = admin.list_offsets(
+                places, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ANSWER_SECONDS_MAX
+            )
+            return {place.partition: answer.result().offset for place, answer in answers.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > end:
+                raise _no_answer(settings, error) from error
+            time.sleep(_POLL_SECONDS)
 
 
 def _no_answer(settings: Settings, error: KafkaException) -> Retryable:
     reason = error.args[0].str()
     return Retryable(
-        f"asking the broker at {settings.kafka}: no answer ({reason}); nothing was sent, so start the broker "
+        f"asking the broker at {settings.kafka}: no answer ({reason}); nothing was sent now, so start the broker "
         "(make up) or correct XINLIU_BOOTSTRAP_SERVERS, and run the same command again"
     )
 

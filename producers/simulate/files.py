@@ -29,7 +29,7 @@ _NO_NUMBER = 0.005
 _PERSON = 0.03
 _NUMBER_IN_NAME = 0.005
 _OUT_OF_SCOPE = 0.005
-_WRONG_UNIT = 0.005
+_WRONG_UNIT = 0.01
 _NO_DAY = 0.005
 _OUT_OF_SCOPE_PREFIXES = ("31", "71", "81")  # law firms, places of worship, unions
 

@@ -41,13 +41,18 @@ def _party(act: Act) -> str:
     return "个体工商户" if act.body.prefix == "92" else "法人及非法人组织"
 
 
+def _older_number(act: Act, chance: Random) -> str:
+    """The number of the business register, which few still fill in beside the code."""
+    return act.body.registration_number if chance.random() < 0.3 else ""
+
+
 def _penalty(act: Act, chance: Random) -> Row:
     fine = f"处以{'、'.join(act.classes)}" + (f"，罚款{act.yuan}元" if act.yuan else "")
     return {
         "行政相对人名称": dirt.name(act.body.name, chance),
         "行政相对人类别": _party(act),
         "行政相对人代码_1（统一社会信用代码）": dirt.code(act.body.code, chance),
-        "行政相对人代码_2（工商注册号）": act.body.registration_number,
+        "行政相对人代码_2（工商注册号）": _older_number(act, chance),
         "法定代表人": "",
         "证件号码": "",
         "行政处罚决定书文号": dirt.document_number(act.number, chance),
@@ -109,7 +114,7 @@ def _licence(act: Act, chance: Random) -> Row:
         "行政相对人名称": dirt.name(act.body.name, chance),
         "行政相对人类别": _party(act),
         "行政相对人代码_1 (统一社会信用代码)": dirt.code(act.body.code, chance),
-        "行政相对人代码_2 (工商注册号)": act.body.registration_number,
+        "行政相对人代码_2 (工商注册号)": _older_number(act, chance),
         "法定代表人": "",
         "证件号码": "",
         "行政许可决定文书号": dirt.document_number(act.number, chance),
