@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,6 +252,24 @@ def test_the_class_path_is_resolved_again_when_a_jar_is_gone(tmp_path):
     jar.unlink()
     assert cached_classpath(cache_file, resolve) == str(jar)
     assert len(calls) == 2
+
+
+def test_starts_that_come_at_once_resolve_the_class_path_once(tmp_path):
+    jar, calls, first_is_in = tmp_path / "a.jar", [], threading.Event()
+
+    def resolve() -> list[Path]:
+        calls.append(1)
+        first_is_in.set()
+        assert not wait_until(lambda: len(calls) > 1, 0.3), "a second one resolves at the same time"
+        jar.touch()
+        return [jar]
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(cached_classpath, tmp_path / "classpath", resolve)
+        assert first_is_in.wait(10)
+        second = pool.submit(cached_classpath, tmp_path / "classpath", resolve)
+        assert first.result(10) == second.result(10) == str(jar)
+    assert len(calls) == 1
 
 
 def test_the_data_of_one_stack_is_not_opened_twice(new_stack, settings_for):
