@@ -1,0 +1,253 @@
+"""All that is on record about one organisation, now or as of a day: what the organisation itself may ask for.
+
+Only what may be shown: valid records within their publication, with who said it, on what ground, and who disagrees. A
+closed record is counted, and nothing of it is told. No score, no ranking, and nothing about other organisations.
+Printing is `statement_page`'s work.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from schemas.catalogue import catalogue
+from schemas.errors import InputError
+from schemas.persons import screen_text
+from schemas.reasons import REASONS
+from schemas.reference import Reference
+from schemas.subjects import resolve_subject
+from stream_processors.clickhouse import ClickHouse
+
+LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day is a day there
+_DOING = "reading what is on record about the subject"
+_KEY_SCHEMES = {"org": "CN-ORG", "reg": "CN-REG"}
+
+_CURRENT = "SELECT * FROM current_records WHERE subject_key = {key:String}"
+_AS_OF = "SELECT * FROM records_as_of(at = {at:String}) WHERE subject_key = {key:String}"
+_CONFLICTS = """
+SELECT variant_of AS record_id, department, content_order, effective_on
+FROM records FINAL
+WHERE subject_key = {key:String} AND variant_of != '' AND status = 'conflicting'
+  AND recorded_at <= toDateTime64({at:String}, 3, 'Asia/Shanghai')
+ORDER BY effective_on, department
+"""
+_NEWEST_STATES = """
+SELECT record_id, argMax(status, (epoch, revision)) AS status
+FROM record_revisions
+WHERE subject_key = {key:String} AND recorded_at <= toDateTime64({at:String}, 3, 'Asia/Shanghai')
+GROUP BY record_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Another source that says otherwise, and from when; what it says is for the authority to judge."""
+
+    department: str
+    effective_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record as it is shown. Amounts in fen, days in Shanghai; empty text and None where the source says nothing."""
+
+    record_id: str
+    category: str
+    department: str
+    authority_code: str
+    authority_name: str
+    document_number: str
+    decided_on: date | None
+    item: str
+    grade: str
+    classes: tuple[str, ...]
+    legal_bases: tuple[str, ...]
+    fine_fen: int | None
+    confiscated_fen: int | None
+    amount_fen: int | None
+    state: str
+    status: str
+    valid_from: date | None
+    valid_to: date | None
+    published_until: date | None
+    source_url: str
+    revision: int
+    recorded_at: datetime
+    contested_by: tuple[Contest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is on record about one organisation.
+
+    Attributes:
+        as_of: the moment asked for, None = now.
+        names, identifiers: of the organisation, as its records have them, newest record first.
+        entries: by category in the catalogue's order, newest decision first.
+        closed: records that had ended by then, by status; nothing else of them is told.
+        ended_since: records that were shown at the moment asked for and have ended since.
+    """
+
+    subject_key: str
+    as_of: datetime | None
+    names: tuple[str, ...]
+    identifiers: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    closed: Mapping[str, int]
+    ended_since: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is on record, closed records included."""
+        return not self.entries and not self.closed and not self.ended_since
+
+
+def statement(
+    store: ClickHouse, reference: Reference, subject: str, as_of: date | datetime | None = None, *, now: datetime
+) -> Statement:
+    """Everything that may be shown about one organisation.
+
+    Args:
+        subject: unified social credit code, organisation code, registration number, `SCHEME:NUMBER`, or a subject key.
+        as_of: a moment, or a day, which means its end in Shanghai; None = now.
+        now: the present moment, in any zone.
+
+    Raises:
+        InputError: the subject is none, in one sentence that does not repeat it.
+    """
+    key = subject_key_of(subject)
+    moment = _moment(as_of)
+    past = moment is not None and moment < now
+    parameters = {"key": key, "at": _text(moment if moment is not None and past else now)}
+    rows = store.rows(_AS_OF if past else _CURRENT, doing=_DOING, parameters=parameters)
+    conflicts = store.rows(_CONFLICTS, doing=_DOING, parameters=parameters)
+    states = store.rows(_NEWEST_STATES, doing=_DOING, parameters=parameters)
+    return assemble(key, moment, rows, conflicts, states)
+
+
+def subject_key_of(subject: str) -> str:
+    """The key of the organisation that a person typed. Raises InputError with a sentence that does not repeat it."""
+    text = subject.strip()
+    scheme, colon, number = text.partition(":")
+    identifier = f"{_KEY_SCHEMES.get(scheme, scheme)}:{number}" if colon else f"?:{text}"
+    kind = screen_text(text, is_code=True) or screen_text(text)
+    if kind is not None:
+        raise InputError(
+            f"asking for a statement: this is a personal number ({kind}); "
+            "there are records of registered organisations only, ask with the code of an organisation"
+        )
+    found = resolve_subject([identifier])
+    if found.key is None:
+        reason = REASONS[found.reason or "subject_unresolved"]
+        raise InputError(
+            f"asking for a statement: {reason.sentence.format(detail=found.detail or 'unspecified')}; ask with a unified "
+            "social credit code, an organisation code, a registration number or SCHEME:NUMBER"
+        )
+    return found.key
+
+
+def moment_of(text: str) -> date | datetime:
+    """A day (2026-05-01) or a moment (2026-05-01T12:00, in Shanghai unless it names a zone) as a person typed it."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError("reading --as-of: write a day as 2026-05-01, or a moment as 2026-05-01T12:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=LAW_TIME)
+
+
+def assemble(
+    key: str,
+    moment: datetime | None,
+    rows: Sequence[Mapping[str, Any]],
+    conflicts: Sequence[Mapping[str, Any]],
+    states: Sequence[Mapping[str, Any]],
+) -> Statement:
+    """Put the answers of the store together.
+
+    Args:
+        rows: the records that were shown at the moment; `shown` is 0 where they have ended since.
+        conflicts: other contents that were reported of records, with their position.
+        states: the newest status of every record of the subject at the moment.
+    """
+    shown = [row for row in rows if row.get("shown", 1)]
+    newest_first = sorted(shown, key=lambda row: row["reported_at"], reverse=True)
+    identifiers = [row["subject_id"] for row in newest_first]
+    identifiers += [identifier for row in newest_first for identifier in row["subject_ids"]]
+    ids = {row["record_id"] for row in rows}
+    # A record whose publication has ended is closed, whether register has come to say so yet or not.
+    closed = Counter(
+        "expired" if state["status"] == "valid" else state["status"]
+        for state in states
+        if state["record_id"] not in ids
+    )
+    entries = [_entry(row, conflicts) for row in shown]
+    order = {name: place for place, name in enumerate(catalogue())}
+    entries.sort(key=lambda entry: entry.record_id)
+    entries.sort(key=lambda entry: entry.decided_on or date.min, reverse=True)
+    entries.sort(key=lambda entry: order.get(entry.category, len(order)))
+    return Statement(
+        subject_key=key,
+        as_of=moment,
+        names=tuple(dict.fromkeys(row["subject_name"] for row in newest_first if row["subject_name"])),
+        identifiers=tuple(dict.fromkeys(identifier for identifier in identifiers if identifier)),
+        entries=tuple(entries),
+        closed=dict(sorted(closed.items())),
+        ended_since=len(rows) - len(shown),
+    )
+
+
+def _entry(row: Mapping[str, Any], conflicts: Sequence[Mapping[str, Any]]) -> Entry:
+    """A conflict counts while it is not older than what stands: what the authority said after it has settled it."""
+    contests = [
+        Contest(conflict["department"], conflict["effective_on"])
+        for conflict in conflicts
+        if conflict["record_id"] == row["record_id"] and conflict["content_order"] >= row["content_order"]
+    ]
+    same = {name: row[name] for name in Entry.__slots__ if name in row}
+    same |= {"classes": tuple(row["classes"]), "legal_bases": tuple(row["legal_bases"])}
+    same["recorded_at"] = row["recorded_at"].astimezone(LAW_TIME)
+    return Entry(**same, contested_by=tuple(dict.fromkeys(contests)))
+
+
+def statement_json(statement: Statement, reference: Reference) -> dict[str, Any]:
+    """The statement as plain values; amounts in fen, days and moments in ISO 8601."""
+    entries = []
+    for entry in statement.entries:
+        department = reference.departments.get(entry.department)
+        entries.append(
+            json.loads(json.dumps(asdict(entry), default=date.isoformat))
+            | {
+                "category_zh": catalogue()[entry.category].zh if entry.category in catalogue() else "",
+                "category_en": catalogue()[entry.category].en if entry.category in catalogue() else "",
+                "department_zh": department.name_zh if department else "",
+                "department_en": department.name_en if department else "",
+            }
+        )
+    return {
+        "subject": statement.subject_key,
+        "as_of": statement.as_of.isoformat() if statement.as_of else None,
+        "names": list(statement.names),
+        "identifiers": list(statement.identifiers),
+        "records": entries,
+        "closed": dict(statement.closed),
+        "ended_since": statement.ended_since,
+    }
+
+
+def _moment(as_of: date | datetime | None) -> datetime | None:
+    if as_of is None or isinstance(as_of, datetime):
+        return as_of
+    return datetime.combine(as_of, time(23, 59, 59, 999_000), LAW_TIME)
+
+
+def _text(moment: datetime) -> str:
+    """As ClickHouse reads it: milliseconds, in Shanghai."""
+    local = moment.astimezone(UTC).astimezone(LAW_TIME)
+    return local.strftime("%Y-%m-%d %H:%M:%S.") + f"{local.microsecond // 1000:03d}"
