@@ -84,7 +84,7 @@ class Folded:
     """What became of each report, and what has to be written.
 
     Attributes, one entry per report:
-        outcome: NEW … CONFLICTING. revision, status, rank, content_order, status_order: of the record afterwards.
+        outcome: NEW … CONFLICTING. revision, status, rank, content and the two orders: of the record afterwards.
         rewrites: the record has a new revision, which goes to `credit.records`.
         markers: what is marked as seen: rows of the reports that brought it, ids and status of the markers.
     """
@@ -93,6 +93,7 @@ class Folded:
     revision: Array
     status: Array
     rank: Array
+    content: Array
     content_order: Array
     status_order: Array
     rewrites: Array
@@ -124,6 +125,7 @@ def fold(index: Index, reports: Reports, today: int) -> Folded:
         np.zeros(count, np.uint32),
         np.zeros(count, np.uint8),
         np.zeros(count, np.uint8),
+        np.zeros(count, np.uint64),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, bool),
@@ -321,7 +323,7 @@ def _change_status(index: Index, reports: Reports, rows: Array, places: Array, t
         slots["content_order"][p] = np.where(opens, np.maximum(order[at], b["content_order"]), b["content_order"])
         waited = waiting[at] & ~opens
         slots["rank"][p] = np.where(opens, rank[at], np.where(waited, np.minimum(rank[at], 2), b["rank"]))
-        slots["department"][p] = np.where(opens | waited, reports.department[r], b["department"])
+        slots["department"][p] = reports.department[r]  # as the log has it: a restore must end in the same state
         slots["revision"][p] += np.uint32(1)
         _say(index, r, p, SUPERSEDING, folded, rewrites=True)
         replaced = np.flatnonzero(opens & (b["content"] != reports.content[r]) & (b["content_order"] >= 0))
@@ -351,6 +353,7 @@ def _say(index: Index, rows: Array, places: Array, outcome: Any, folded: Folded,
     folded.revision[rows] = slots["revision"]
     folded.status[rows] = slots["status"]
     folded.rank[rows] = slots["rank"]
+    folded.content[rows] = slots["content"]
     folded.content_order[rows] = slots["content_order"]
     folded.status_order[rows] = slots["status_order"]
     folded.rewrites[rows] = rewrites

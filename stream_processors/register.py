@@ -141,7 +141,7 @@ class Register:
         for partition in held:
             at = np.flatnonzero(partitions == partition)
             part = fold(self._indexes[partition], _at(reports, at), today)
-            for name in ("outcome", "revision", "status", "rank", "content_order", "status_order", "rewrites"):
+            for name in ("outcome", "revision", "status", "rank", "content", "content_order", "status_order", "rewrites"):
                 getattr(whole, name)[at] = getattr(part, name)
             markers += [(at[rows], high, low, status) for rows, high, low, status in part.markers]
         return whole, markers
@@ -157,7 +157,7 @@ class Register:
     ) -> list[Output]:
         """History, the new revisions, and the markers."""
         told = np.flatnonzero(folded.outcome != folding.REPEAT)
-        if len(told) == 0:
+        if len(told) == 0 and not markers:
             return []
         ids = np.frombuffer(to_hex(reports.high[told], reports.low[told]).buffers()[2], np.uint8).tobytes()
         keys = [ids[start : start + 32] for start in range(0, len(ids), 32)]
@@ -165,7 +165,7 @@ class Register:
         closed = folded.rewrites[told] & (folded.status[told] != folding.VALID)
         if closed.any():
             at = np.flatnonzero(closed)
-            for i, body in zip(at.tolist(), _stubs(batch, told[at]), strict=True):
+            for i, body in zip(at.tolist(), _stubs(batch, told[at], folded.content[told[at]]), strict=True):
                 bodies[i] = body
         status = np.where(
             folded.rewrites[told],
@@ -484,11 +484,14 @@ def _blank_bodies(count: int, **columns: Any) -> list[bytes]:
     return codec.encode_bodies(IDENTIFIED_EVENT, pa.RecordBatch.from_arrays(arrays, schema=IDENTIFIED_EVENT.arrow)).to_pylist()
 
 
-def _stubs(batch: Batch, rows: Any) -> list[bytes]:
-    """Bodies of these events with the facts blanked."""
+def _stubs(batch: Batch, rows: Any, contents: Any) -> list[bytes]:
+    """Bodies of these events with the facts blanked.
+
+    The content is that of the record, not of the event that closed it: a restore has to find it again.
+    """
     whole = codec.decode(IDENTIFIED_EVENT, [batch.values[i] for i in rows.tolist()])
     kept = {name: whole.batch[name] for name in IDENTIFIED_EVENT.names if name in _STUB_KEEPS}
-    return _blank_bodies(len(rows), **kept)
+    return _blank_bodies(len(rows), **kept | {"content": to_hex(contents)})
 
 
 def _stub_messages(
@@ -522,7 +525,7 @@ def _at(reports: Reports, rows: Any) -> Reports:
 def _empty_folded(count: int) -> Folded:
     return Folded(
         np.zeros(count, np.uint8), np.zeros(count, np.uint32), np.zeros(count, np.uint8), np.zeros(count, np.uint8),
-        np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool),
+        np.zeros(count, np.uint64), np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool),
     )  # fmt: skip
 
 

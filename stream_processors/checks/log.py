@@ -4,7 +4,7 @@ Only the columns that a check needs stay in memory: two million identified event
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -20,6 +20,7 @@ _SILENCE_SECONDS_MAX = 45.0
 """Longest wait for the next message. An open transaction ends after at most 10 s, a broker's restart takes as long."""
 
 POSITION = {"partition": pl.Int32, "offset": pl.Int64, "timestamp_ms": pl.Int64}
+KEY = {"key": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Log:
     def behind(self) -> dict[int, int]:
         """The position behind the last message of each partition."""
         last = self.frame.group_by("partition").agg(pl.col("offset").max() + 1)
-        return {partition: 0 for partition in self.begins} | dict(last.iter_rows())
+        return dict.fromkeys(self.begins, 0) | dict(last.iter_rows())
 
 
 def batches(settings: Settings, topic: str, say: Callable[[str], None]) -> Iterator[Batch]:
@@ -67,8 +68,8 @@ def batches(settings: Settings, topic: str, say: Callable[[str], None]) -> Itera
 
 def positions(settings: Settings, topic: str, say: Callable[[str], None]) -> Log:
     """Where each message of a topic lies, whatever it is."""
-    frames = [_position(batch) for batch in batches(settings, topic, say)]
-    return _log(settings, topic, frames, pl.Schema(POSITION), [])
+    frames = [pl.DataFrame(schema=POSITION), *(_position(batch) for batch in batches(settings, topic, say))]
+    return _log(settings, topic, pl.concat(frames).sort("partition", "offset"), [])
 
 
 def read(
@@ -83,21 +84,29 @@ def read(
     """The messages of a topic as columns.
 
     Args:
-        reduce: from all columns of some messages (and POSITION) to those that are kept; it may make several rows of one.
+        reduce: from all columns of some messages (with POSITION and KEY) to those that are kept; one message may become
+            several rows.
         head: decode the message's leading fields only.
     """
-    frames: list[pl.DataFrame] = []
+    frame, unreadable = collect(batches(settings, topic, say), message, reduce, head=head)
+    return _log(settings, topic, frame, unreadable)
+
+
+def collect(
+    batches: Iterable[Batch], message: Message, reduce: Callable[[pl.DataFrame], pl.DataFrame], *, head: bool = False
+) -> tuple[pl.DataFrame, list[tuple[int, int, str]]]:
+    """Columns of the messages and what could not be read, see `Log`. Pure."""
+    empty = pl.DataFrame(pl.from_arrow(decode(message, [], head=head).batch))
+    frames = [reduce(pl.concat([pl.DataFrame(schema=POSITION | KEY), empty], how="horizontal"))]
     unreadable: list[tuple[int, int, str]] = []
-    for batch in batches(settings, topic, say):
+    for batch in batches:
         decoded = decode(message, batch.values, head=head)
         faults = [*decoded.faults, *((index, f"schema id {number} unknown") for index, number in decoded.unknown)]
         unreadable += [(int(batch.partitions[i]), int(batch.offsets[i]), reason) for i, reason in faults]
+        around = _position(batch).with_columns(_keys(batch))
         rows = pl.DataFrame(pl.from_arrow(decoded.batch))
-        position = _position(batch)[decoded.rows] if faults else _position(batch)
-        frames.append(reduce(pl.concat([position, rows], how="horizontal")))
-    empty = pl.DataFrame(pl.from_arrow(decode(message, [], head=head).batch))
-    schema = reduce(pl.concat([pl.DataFrame(schema=POSITION), empty], how="horizontal")).schema
-    return _log(settings, topic, frames, schema, unreadable)
+        frames.append(reduce(pl.concat([around[decoded.rows] if faults else around, rows], how="horizontal")))
+    return pl.concat(frames, rechunk=True).sort("partition", "offset", maintain_order=True), unreadable
 
 
 def _position(batch: Batch) -> pl.DataFrame:
@@ -105,15 +114,13 @@ def _position(batch: Batch) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=POSITION)
 
 
-def _log(
-    settings: Settings,
-    topic: str,
-    frames: list[pl.DataFrame],
-    schema: pl.Schema,
-    unreadable: list[tuple[int, int, str]],
-) -> Log:
-    frame = pl.concat(frames, rechunk=True) if frames else pl.DataFrame(schema=schema)
+def _keys(batch: Batch) -> pl.Series:
+    """Keys as text; null where a key is missing or no text."""
+    return pl.Series("key", batch.keys, dtype=pl.Binary).cast(pl.String, strict=False)
+
+
+def _log(settings: Settings, topic: str, frame: pl.DataFrame, unreadable: list[tuple[int, int, str]]) -> Log:
     # Asked for last: what retention took away while we read must count as taken away.
     begins = kafka.begin_offsets(settings, topic)
     kept = pl.col("offset") >= pl.col("partition").replace_strict(begins, default=0, return_dtype=pl.Int64)
-    return Log(topic, frame.filter(kept).sort("partition", "offset", maintain_order=True), begins, unreadable)
+    return Log(topic, frame.filter(kept), begins, unreadable)
