@@ -22,6 +22,7 @@ _STATUS = {
     "repaired": "已修复 repaired",
     "expired": "公示期满 publication ended",
 }
+_ALWAYS = {"决定 Decision", "依据 Legal basis", "公示至 Published until"}
 _HOW_TO_CONTEST = (
     "认为记录有误的，可向其来源部门或作出决定的机关提出异议，请注明记录编号。",
     "To contest an entry, write to its source or to the deciding authority, and name the record.",
@@ -65,7 +66,7 @@ def render(statement: Statement, reference: Reference, console: Console) -> None
         console.print(Text(_category(category), style="bold"))
         for entry in entries:
             console.print(_table(entry, reference))
-    console.print()
+            console.print()
     console.print(_closed(statement))
     for sentence in (*_NO_SCORE, *_HOW_TO_CONTEST):
         console.print(sentence, highlight=False)
@@ -99,8 +100,8 @@ def _table(entry: Entry, reference: Reference) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for label, value in _lines(entry, reference):
-        if value:
-            table.add_row(label, Text(value))
+        if value or label in _ALWAYS:
+            table.add_row(label, Text(value or "未载明 not stated"))
     return table
 
 
@@ -129,7 +130,7 @@ def _closed(statement: Statement) -> str:
     parts = [f"{_STATUS.get(status, status)}: {count}" for status, count in statement.closed.items()]
     if statement.ended_since:
         parts.append(f"此后已终止 ended since: {statement.ended_since}")
-    return f"已终止的记录（不再公示其内容） Closed, no longer shown — {', '.join(parts)}" if parts else "—"
+    return f"已终止的记录（不再公示其内容） Closed, no longer shown: {', '.join(parts) or '无 none'}"
 
 
 def _contest(contest: Contest, reference: Reference) -> str:
