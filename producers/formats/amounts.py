@@ -15,7 +15,7 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 
 # Unit as written -> places that the decimal point moves to reach fen.
 _PLACES = {"元": 2, "万": 6, "亿": 10}
-_DIGITS_LONGEST = 15  # together with the places this stays below 2^63
+_FEN_DIGITS_LONGEST = 18  # what surely fits 2^63
 _FEN_MAX = 10**17  # a thousand times all money in China: more is a misprint
 
 _NUMERALS = {c: i for i, c in enumerate("零壹贰叁肆伍陆柒捌玖")} | {c: i for i, c in enumerate("〇一二三四五六七八九")}
@@ -60,7 +60,7 @@ def _read_amounts(texts: pl.Series, unit: Unit, explicit_currency: bool) -> Pars
     digits = pl.concat_str(pl.col("whole"), pl.col("fraction"))
     # The digits of whole and fraction in one number, then as many zeros as places are left over.
     zeros = pl.col("places") - pl.col("fraction").str.len_bytes().cast(pl.Int64)
-    plausible = (digits.str.len_bytes() <= _DIGITS_LONGEST) & (zeros >= 0)
+    plausible = (digits.str.len_bytes().cast(pl.Int64) + zeros <= _FEN_DIGITS_LONGEST) & (zeros >= 0)
     fen = pl.when(digits == "").then(pl.lit(0, pl.Int64)).otherwise(digits.cast(pl.Int64, strict=False)) * (
         pl.lit(10, pl.Int64).pow(pl.when(plausible).then(zeros).otherwise(0)).cast(pl.Int64)
     )

@@ -133,7 +133,7 @@ def _compact() -> pl.Expr:
 
 def _day_first() -> pl.Expr:
     """01/06/2018 and 14-08-19, where the mapping says so; of several dates the first."""
-    parts = pl.col("text").str.extract_groups(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?:\s+\d{1,2}:\d\d.*)?$")
+    parts = pl.col("text").str.extract_groups(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?:\D.*)?$")
     return _date(parts.struct.field("3"), parts.struct.field("2"), parts.struct.field("1"))
 
 
@@ -166,7 +166,8 @@ def _epoch() -> pl.Expr:
 
 
 def _date(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
-    full_year = pl.when(year.str.len_bytes() == 2).then(pl.lit("20") + year).otherwise(year)
+    century = pl.when(year >= "50").then(pl.lit("19")).otherwise(pl.lit("20"))
+    full_year = pl.when(year.str.len_bytes() == 2).then(century + year).otherwise(year)
     return pl.concat_str(full_year, month.str.zfill(2), day.str.zfill(2)).str.to_date("%Y%m%d", strict=False)
 
 
