@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
@@ -82,6 +83,36 @@ def topics_apply(*, as_json: AsJson = False) -> int:
     return EXIT_SOME_NOT_GOOD if any(c.action == "by_hand" for c in changes) else 0
 
 
+@app.command
+def status(*, as_json: AsJson = False) -> int:
+    """Show how everything is; exit 1 when something is not well, and then the line says what to do."""
+    from stream_processors.status import status as look
+
+    lines = look(_settings())
+    if as_json:
+        _print_json({"ok": all(line.ok for line in lines), "lines": [asdict(line) for line in lines]})
+    else:
+        rows = [{"what": c.what, "found": c.found, "": "ok" if c.ok else c.advice} for c in lines]
+        _print_rows(("what", "found", ""), rows)
+    return 0 if all(line.ok for line in lines) else EXIT_SOME_NOT_GOOD
+
+
+@app.command
+def statement(subject: str, *, as_of: str | None = None, as_json: AsJson = False) -> int:
+    """Print all that is on record about one organisation; exit 1 when there is nothing.
+
+    Parameters
+    ----------
+    subject
+        Unified social credit code, organisation code, registration number, or SCHEME:NUMBER.
+    as_of
+        A past day (2026-05-01) or moment (2026-05-01T12:00, Shanghai); now by default.
+    """
+    from stream_processors.statement_page import show
+
+    return show(_settings(), subject, as_of, as_json=as_json)
+
+
 def _settings() -> Settings:
     return Settings.from_env(os.environ)
 
@@ -97,11 +128,22 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> No
     Console().print(table)
 
 
+def _said(error: CycloptsError) -> str:
+    """What is wrong with the command line; a word of it that may be a personal number is not repeated."""
+    from schemas.persons import screen_text
+
+    message = " ".join(str(error).split())
+    if screen_text(message) is not None:
+        message = "the command line can not be read"
+    return f"{message}; see xinliu --help"
+
+
 def answer(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Errors are one sentence on stderr, with no stack trace."""
     try:
-        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:  # said by cyclopts already, with the usage
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(_said(error), file=sys.stderr)
         return EXIT_INPUT
     except XinliuError as error:
         print(error, file=sys.stderr)
