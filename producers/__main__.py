@@ -71,16 +71,16 @@ def check(file: Path, *, mapping: MappingName, department: DepartmentName = "", 
         _print_json(
             {
                 "rows": checked.rows,
-                "outcomes": checked.outcomes,
+                "outcomes": {name: count for name, count in checked.outcomes.items() if count},
                 "reasons": checked.reasons,
-                "rejects": list(checked.rejects),
+                "rejects": checked.rejects,
             }
         )
     else:
         sentences = {**OUTCOME_SENTENCES, "good": "would be recorded"}
         show.outcomes_table(f"{file}: what would become of it", checked.outcomes, sentences)
         show.rejects_table(checked.rejects)
-    return EXIT_SOME_NOT_GOOD if checked.rejects else 0
+    return 0 if checked.all_good else EXIT_SOME_NOT_GOOD
 
 
 @app.command

@@ -28,6 +28,7 @@ _GROUP = 8  # of eight decisions in a row the first may be corrected, the others
 _TRIES = 8
 _FIRST_VERSION_MS = 1_577_836_800_000  # 2020-01-01: versions only have to grow, by what a record can tell apart (10 ms)
 _VERSION_STEP_MS = 10
+_FINE_FEN_MAX = 100_000 * 201  # above the fine of any decision before its correction
 _DAYS_BACK = 300  # within the year that a penalty is published
 
 _CLASSES = ["警告", "罚款", "没收违法所得", "没收非法财物", "责令停产停业", "吊销许可证件"]
@@ -131,8 +132,8 @@ def _batch(stream: Stream, numbers: Numbers) -> pa.RecordBatch:
     codes = pl.select(pl.when(bad).then(wrong_check(subjects.codes)).otherwise(subjects.codes)).to_series()
     authority = pl.Series(below(seed, "authority", decisions, len(stream.authorities)))
     days = below(seed, "day", decisions, _DAYS_BACK)
-    # A correction changes the fine: by its own number, so that two corrections of one decision differ.
-    fines = 100_000 * (1 + below(seed, "fine", np.where(corrects, numbers + (1 << 40), decisions), 200))
+    # A correction changes the fine to one that no other event has, or it might be a repeat by accident.
+    fines = np.where(corrects, _FINE_FEN_MAX + 100 * numbers, 100_000 * (1 + below(seed, "fine", decisions, 200)))
     frame = pl.DataFrame(
         {
             "source_row": pl.Series(numbers + 1, dtype=pl.Int32),

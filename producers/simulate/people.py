@@ -7,7 +7,7 @@ that no county has (370199), so no number is anybody's.
 from datetime import date, timedelta
 from random import Random
 
-_NO_COUNTY = "370199"
+NO_COUNTY = "370199"
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 _FAMILY = "赵钱孙李周吴郑王"
@@ -19,7 +19,7 @@ _BIRTH_DAYS = 365 * 50
 def resident_number(chance: Random) -> str:
     """Eighteen characters with a birth date and a right check (GB 11643)."""
     born = _FIRST_BIRTH + timedelta(days=chance.randrange(_BIRTH_DAYS))
-    first = f"{_NO_COUNTY}{born:%Y%m%d}{chance.randrange(1000):03d}"
+    first = f"{NO_COUNTY}{born:%Y%m%d}{chance.randrange(1000):03d}"
     return first + _CHECKS[sum(int(digit) * weight for digit, weight in zip(first, _WEIGHTS, strict=True)) % 11]
 
 

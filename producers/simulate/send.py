@@ -13,7 +13,7 @@ from producers.publisher import new_submission, require_department
 from producers.simulate.events import Stream, unstamped_events
 from producers.stamp import messages
 from schemas import reference
-from schemas.errors import Retryable
+from schemas.errors import InputError, Retryable
 from schemas.settings import Settings
 from schemas.topics import events_topic
 
@@ -50,7 +50,12 @@ def department_stream(settings: Settings, department: str, seed: int, now: datet
     """A stream of penalties that the department's own authorities decide, dated back from `now`."""
     require_department(settings, department)
     known = reference.load(settings.reference_dir).authorities.by_code.values()
-    own = [authority for authority in known if authority.department == department] or list(known)
+    own = [authority for authority in known if authority.department == department and authority.region]
+    if not own:
+        raise InputError(
+            f"sending simulated events for {department}: the table of authorities has none with a region that it "
+            "speaks for; choose another department"
+        )
     return Stream(seed, own, now.date())
 
 

@@ -1,115 +1,38 @@
 """Files reach their department's topic on a real broker, each event once, whatever happens on the way."""
 
-import csv
 import os
 import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from random import Random
 
 import polars as pl
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from publishing import PARTITIONS, PERSON, Department, register_department, rows_and_parts, write_registrations
 
 from producers import kafka, publisher, readers
 from producers.journal import Journal
 from producers.mapping import load
 from producers.publisher import Order, Progress, publish
-from producers.simulate.people import resident_number
-from schemas import codec
-from schemas.avro import CREDIT_EVENT
 from schemas.errors import InputError, Retryable
-from schemas.settings import Settings
-from schemas.topics import events_topic, receipts_topic
-from schemas.uscc import org_code_check, uscc_check_digit
+from schemas.topics import events_topic
 
 NOW = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
-PARTITIONS = 3
-PERSON = resident_number(Random(1))
-HEADERS = ["企业名称", "统一社会信用代码", "注册日期", "企业类型", "注册资金"]
-
-
-def code(number: int) -> str:
-    """A made-up code with right check digits."""
-    body = f"XX{number:06d}"
-    first = f"91370102{body}{org_code_check(body)}"
-    return first + uscc_check_digit(first)
-
-
-def write_registrations(path: Path, count: int, first: int = 0, persons: int = 0) -> Path:
-    """A file of so many organisations; then rows that name a made-up person's number (a region without counties)."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(HEADERS)
-        writer.writerows(
-            [f"演示{n}有限公司", code(n), "2001-02-03", "有限责任公司", ""] for n in range(first, first + count)
-        )
-        writer.writerows(["赵甲", PERSON, "2001-02-03", "", ""] for _ in range(persons))
-    return path
-
-
-@dataclass(frozen=True)
-class Department:
-    """A registered department with topics of its own, so that tests do not see each other's events."""
-
-    name: str
-    settings: Settings
-
-    def order(self, path: Path, mapping: str = "registration-cn", **options: object) -> Order:
-        return Order(path, self.name, load(mapping, self.settings), **options)  # type: ignore[arg-type]
-
-    def events(self) -> pl.DataFrame:
-        """Everything on its topic, as any other reader sees it."""
-        topic = events_topic(self.name)
-        ends = kafka.end_offsets(self.settings, topic, PARTITIONS)
-        batches = kafka.read_up_to(self.settings, topic, dict.fromkeys(range(PARTITIONS), 0), ends, 20)
-        values = [value for batch in batches for value in batch]
-        decoded = codec.decode(CREDIT_EVENT, values)
-        assert len(decoded.rows) == len(values)
-        return pl.DataFrame(pl.from_arrow(decoded.batch))
 
 
 @pytest.fixture
 def department(broker, settings_for, tmp_path) -> Department:
-    name = "test-" + "".join(chr(ord("a") + int(digit, 16)) for digit in uuid.uuid4().hex[:12])
-    reference = tmp_path / "reference"
-    reference.mkdir()
-    (reference / "departments.csv").write_text(
-        "id,name_zh,name_en,authority_codes,superior,cadence_days,fictional\n"
-        f"{name},测试,test,,,1,true\nother,别的,other,,,1,true\n",
-        "utf-8",
-    )
-    (reference / "authorities.csv").write_text("code,name,aliases,department,superior_code,region,fictional\n", "utf-8")
-    (reference / "pilot_units.csv").write_text(_without_departments(), "utf-8")
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    wanted = [NewTopic(events_topic(name), PARTITIONS), NewTopic(receipts_topic(name), 1)]
-    for answer in admin.create_topics(wanted).values():
-        answer.result(timeout=20)
-    return Department(name, settings_for(tmp_path / "home", broker=broker, reference_dir=reference))
-
-
-def _without_departments() -> str:
-    """The shipped pilot units, their sectors moved to the one department that every test has."""
-    import schemas.reference
-
-    shipped = Path(schemas.reference.__file__).parent / "pilot_units.csv"
-    return shipped.read_text("utf-8").replace(",,market,,", ",,other,,").replace(",,environment,,", ",,other,,")
+    return register_department(broker, settings_for, tmp_path)
 
 
 def now() -> datetime:
     return NOW
-
-
-def rows_and_parts(events: pl.DataFrame) -> Counter[tuple[int, int]]:
-    return Counter(events.select("source_row", "source_part").rows())
 
 
 def test_each_row_is_sent_once_with_its_key_and_its_submission(department, tmp_path):
