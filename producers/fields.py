@@ -100,7 +100,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class FieldRule:
-    """How one field is filled: the first reading that yields a value wins.
+    """How one field is filled: the first reading that yields a value wins; a field of several values takes them all.
 
     Attributes:
         required: an empty one is a fault.
@@ -186,21 +186,25 @@ def fill(rule: FieldRule, cells: Cells) -> Filled:
     values: pl.Series | None = None
     unreadable = cells.none()
     unknown = cells.none()
-    for reading in rule.readings:
+    for reading in (reading for reading in rule.readings if reading.columns):
         parsed = _read(reading, kind, cells)
         if reading.codes is not None:
             unknown = unknown | parsed.unreadable
         else:
             unreadable = unreadable | parsed.unreadable
         values = parsed.values if values is None else _coalesce(kind, values, parsed.values)
-    assert values is not None, "a rule has at least one reading"
-    missing = _is_missing(kind, values)
     faults: list[tuple[pl.Series, str]] = []
-    if not rule.lenient:
-        for reason, which in (("value_unreadable", unreadable & missing), ("code_unknown", unknown & missing)):
+    if values is not None and not rule.lenient:
+        # What another column says cures an unreadable one; a default does not, nor one value of several.
+        open_rows = ~cells.none() if kind == "texts" else _is_missing(kind, values)
+        for reason, which in (("value_unreadable", unreadable & open_rows), ("code_unknown", unknown & open_rows)):
             if which.any():
                 faults.append((which, f"{reason}:{rule.name}"))
-    if rule.required and (empty := missing & ~unreadable & ~unknown).any():
+    for reading in (reading for reading in rule.readings if not reading.columns):
+        default = _constant(reading.constant, kind, cells)
+        values = default if values is None else _default(kind, values, default)
+    assert values is not None, "a rule has at least one reading"
+    if rule.required and (empty := _is_missing(kind, values) & ~unreadable & ~unknown).any():
         faults.append((empty, f"value_missing:{rule.name}"))
     if rule.agrees is not None and (other := _disagrees(rule.agrees, cells, values)).any():
         faults.append((other, f"amounts_disagree:{rule.name}"))
@@ -208,8 +212,6 @@ def fill(rule: FieldRule, cells: Cells) -> Filled:
 
 
 def _read(reading: Reading, kind: Kind, cells: Cells) -> Parsed:
-    if not reading.columns:
-        return _constant(reading.constant, kind, cells)
     texts = _template(reading.template, cells) if reading.template else cells.text(reading.column)
     if texts.str.len_bytes().sum() == 0:  # a column that is not there, or that nobody fills in
         return Parsed(_blank(kind, cells.height), cells.none())
@@ -254,9 +256,9 @@ def _midnights(texts: pl.Series, style: DateStyle) -> Parsed:
     return Parsed(days.values.cast(pl.Datetime("ms")), days.unreadable)
 
 
-def _constant(constant: str, kind: Kind, cells: Cells) -> Parsed:
+def _constant(constant: str, kind: Kind, cells: Cells) -> pl.Series:
     value = [constant] if kind == "texts" else constant
-    return Parsed(pl.repeat(value, cells.height, dtype=DTYPES[kind], eager=True), cells.none())
+    return pl.Series([value], dtype=DTYPES[kind]).new_from_index(0, cells.height)
 
 
 def _template(template: str, cells: Cells) -> pl.Series:
@@ -299,7 +301,13 @@ def _is_missing(kind: Kind, values: pl.Series) -> pl.Series:
 
 
 def _coalesce(kind: Kind, first: pl.Series, second: pl.Series) -> pl.Series:
+    if kind == "texts":
+        return pl.select(pl.concat_list(first, second).list.unique(maintain_order=True)).to_series()
     return pl.select(pl.when(~_is_missing(kind, first)).then(first).otherwise(second)).to_series()
+
+
+def _default(kind: Kind, values: pl.Series, default: pl.Series) -> pl.Series:
+    return pl.select(pl.when(~_is_missing(kind, values)).then(values).otherwise(default)).to_series()
 
 
 def _without_nulls(kind: Kind, values: pl.Series) -> pl.Series:

@@ -1,7 +1,7 @@
 """Reads a mapping from TOML and refuses one that says something impossible, each time naming the key.
 
 A mapping can not ask for what the line forbids: columns for representatives, papers of persons and free text of facts
-and remarks are refused here, whatever field they are to fill.
+and remarks, and scores are refused here, whatever field they are to fill.
 """
 
 import difflib
@@ -21,11 +21,12 @@ from schemas.catalogue import catalogue
 from schemas.errors import InputError
 from schemas.subjects import SCHEMES
 
-# Words in a header that mean a person, or free text in which names hide. Compared after folding.
+# Words in a header that mean a person, free text in which names hide, or a score. Compared after folding.
 _FORBIDDEN_WORDS = (
     "法定代表", "法人代表", "负责人", "经办人", "联系人", "实际控制人", "股东", "高管", "从业人员", "户主", "姓名",
     "证件", "身份证", "护照", "电话", "手机", "住址", "家庭", "性别", "出生", "民族", "车牌",
-    "违法事实", "事实", "事由", "备注", "案情", "具体情形", "行为简况", "处罚内容", "许可内容", "主要内容",
+    "违法事实", "事实", "事由", "备注", "案情", "具体情形", "行为简况", "处罚内容", "许可内容", "主要内容", "是由",
+    "信用分", "评分", "得分", "分数",
 )  # fmt: skip
 _FORBIDDEN_CODES = re.compile(r"(?:frdb|zjhm|zjlx|sfzh?|^(?:cf|xk)fr|^bz$|^(?:cf|xk)(?:sy|nr)$|legalrep|^lerep|idcard)")
 # A header may name a person's papers beside an organisation's: 身份证号码/组织机构代码. The guard reads its cells.
@@ -371,8 +372,8 @@ class _Parser:
             for header in column.headers:
                 if forbidden(header):
                     raise InputError(
-                        f"reading mapping {rules.name}: the column {column.name} ({header}) is about a person or is "
-                        "free text in which names hide; no field may be filled from it"
+                        f"reading mapping {rules.name}: the column {column.name} ({header}) is about a person, a "
+                        "score or free text in which names hide; no field may be filled from it"
                     )
 
 
