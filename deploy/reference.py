@@ -68,7 +68,9 @@ def page() -> str:
             ((m.name, m.kind, ", ".join(m.labels), m.help) for m in METRICS),
         ),
         *(
-            _table(f"Message {m.name}", ("field", "type", "meaning"), ((f.name, _type(f.type), f.doc) for f in m.fields))
+            _table(
+                f"Message {m.name}", ("field", "type", "meaning"), ((f.name, _type(f.type), f.doc) for f in m.fields)
+            )
             for m in MESSAGES
         ),
     ]

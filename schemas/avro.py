@@ -101,7 +101,9 @@ _HEAD = (
 _REVISION = (
     Field("revision", INT, "counts the states of a record, from 1"),
     Field(
-        "status", STRING, "valid, annulled, withdrawn, repaired, expired; a marker: superseded, conflicting, changed, confirmed"
+        "status",
+        STRING,
+        "valid, annulled, withdrawn, repaired, expired; a marker: superseded, conflicting, changed, confirmed",
     ),
     Field("outcome", STRING, "what the event did that wrote this revision"),
     Field("variant_of", STRING, "for a marker: the record whose other content it marks as seen; empty for a record"),

@@ -159,11 +159,7 @@ def _where(condition: pl.Series, detail: str) -> pl.Series:
 def _odd_words(frame: pl.DataFrame) -> list[str]:
     """Those columns of few values in which something else than our own words stands, so that the guard reads them."""
     usual = r"^[a-z-]{0,40}(?:-\d{8}-\d{6}-[0-9a-f]{4,8})?$|^[a-z][a-z0-9-]{0,40}@\d{1,4}$|^[a-z_]{1,40}:[a-z_]{0,40}$"
-    odd = [
-        name
-        for name in _WORDS
-        if not _unique_texts(frame[name]).str.contains(usual).all(ignore_nulls=True)
-    ]
+    odd = [name for name in _WORDS if not _unique_texts(frame[name]).str.contains(usual).all(ignore_nulls=True)]
     if not (frame["event_id"].str.len_bytes() == 32).all() or frame["event_id"].str.contains("[^0-9a-f]").any():
         odd.append("event_id")
     return odd

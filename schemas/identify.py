@@ -77,9 +77,7 @@ def identify(frame: pl.DataFrame, categories: Mapping[str, Category]) -> Identif
             missing = pl.when(missing.is_null() & applies & (value == "")).then(pl.lit(part.name)).otherwise(missing)
     parts = frame.select("category", **values)
     high, low = hash_128(parts, sorted(parts.columns))
-    return Identified(
-        to_hex(high, low), to_hex(_content(frame)), frame.select(missing=missing)["missing"]
-    )
+    return Identified(to_hex(high, low), to_hex(_content(frame)), frame.select(missing=missing)["missing"])
 
 
 def _value(part: Part) -> pl.Expr:

@@ -80,7 +80,9 @@ def _tidy(column: pl.Series) -> pl.Series:
 
 def _fold_names(column: pl.Series) -> pl.Series:
     folded = _tidy(column.str.normalize("NFKC"))
-    folded = folded.str.replace_all(f"({_CJK}) +({_CJK})", "${1}${2}").str.replace_all(f"({_CJK}) +({_CJK})", "${1}${2}")
+    folded = folded.str.replace_all(f"({_CJK}) +({_CJK})", "${1}${2}").str.replace_all(
+        f"({_CJK}) +({_CJK})", "${1}${2}"
+    )
     chinese = folded.str.contains(_CJK)
     bracketed = folded.str.replace_all(r" ?\( ?", "（").str.replace_all(r" ?\) ?", "）")
     return pl.select(pl.when(chinese).then(bracketed).otherwise(folded)).to_series()

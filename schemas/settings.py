@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from schemas.errors import ConfigurationError
@@ -11,9 +12,9 @@ from schemas.errors import ConfigurationError
 _PORTS = 16  # a local stack uses the ports port_base .. port_base + 15
 
 
-def _setting(variable: str, default: object, help_text: str, *, secret: bool = False) -> object:
-    metadata = {"variable": variable, "help": help_text, "secret": secret}
-    return field(default=default, metadata=metadata)
+def _said(variable: str, help_text: str, *, secret: bool = False) -> dict[str, object]:
+    """What is known of a field besides its type: its variable, its help, and whether it is shown."""
+    return {"variable": variable, "help": help_text, "secret": secret}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,47 +24,50 @@ class Settings:
     Attributes are documented by the `help` of each field; `settings.describe()` prints them with secrets masked.
     """
 
-    home: Path = _setting("XINLIU_HOME", Path(".xinliu"), "folder of all local data")  # type: ignore[assignment]
-    bootstrap_servers: str | None = _setting(  # type: ignore[assignment]
-        "XINLIU_BOOTSTRAP_SERVERS", None, "Kafka to use; unset = the local broker"
+    home: Path = field(default=Path(".xinliu"), metadata=_said("XINLIU_HOME", "folder of all local data"))
+    bootstrap_servers: str | None = field(
+        default=None, metadata=_said("XINLIU_BOOTSTRAP_SERVERS", "Kafka to use; unset = the local broker")
     )
-    clickhouse_url: str | None = _setting(  # type: ignore[assignment]
-        "XINLIU_CLICKHOUSE_URL", None, "ClickHouse to use; unset = the local engine"
+    clickhouse_url: str | None = field(
+        default=None, metadata=_said("XINLIU_CLICKHOUSE_URL", "ClickHouse to use; unset = the local engine")
     )
-    clickhouse_user: str = _setting("XINLIU_CLICKHOUSE_USER", "default", "user of ClickHouse")  # type: ignore[assignment]
-    clickhouse_password: str = _setting(  # type: ignore[assignment]
-        "XINLIU_CLICKHOUSE_PASSWORD", "", "password of ClickHouse", secret=True
+    clickhouse_user: str = field(default="default", metadata=_said("XINLIU_CLICKHOUSE_USER", "user of ClickHouse"))
+    clickhouse_password: str = field(
+        default="", metadata=_said("XINLIU_CLICKHOUSE_PASSWORD", "password of ClickHouse", secret=True)
     )
-    clickhouse_database: str = _setting(  # type: ignore[assignment]
-        "XINLIU_CLICKHOUSE_DATABASE", "credit", "database of the store"
+    clickhouse_database: str = field(
+        default="credit", metadata=_said("XINLIU_CLICKHOUSE_DATABASE", "database of the store")
     )
-    port_base: int = _setting("XINLIU_PORT_BASE", 19500, "first port of the local stack")  # type: ignore[assignment]
-    partitions: int = _setting(  # type: ignore[assignment]
-        "XINLIU_PARTITIONS", 4, "P, partitions of every topic that is keyed by subject; fixed for a topic epoch"
+    port_base: int = field(default=19500, metadata=_said("XINLIU_PORT_BASE", "first port of the local stack"))
+    partitions: int = field(
+        default=4,
+        metadata=_said(
+            "XINLIU_PARTITIONS", "P, partitions of every topic that is keyed by subject; fixed for a topic epoch"
+        ),
     )
-    replication_factor: int = _setting(  # type: ignore[assignment]
-        "XINLIU_REPLICATION_FACTOR", 1, "replicas of every topic; 3 on a cluster"
+    replication_factor: int = field(
+        default=1, metadata=_said("XINLIU_REPLICATION_FACTOR", "replicas of every topic; 3 on a cluster")
     )
-    reference_dir: Path | None = _setting(  # type: ignore[assignment]
-        "XINLIU_REFERENCE", None, "folder of reference tables that replace the shipped ones"
+    reference_dir: Path | None = field(
+        default=None, metadata=_said("XINLIU_REFERENCE", "folder of reference tables that replace the shipped ones")
     )
-    mappings_dir: Path | None = _setting(  # type: ignore[assignment]
-        "XINLIU_MAPPINGS", None, "folder of mappings beside the shipped ones"
+    mappings_dir: Path | None = field(
+        default=None, metadata=_said("XINLIU_MAPPINGS", "folder of mappings beside the shipped ones")
     )
-    slot: int = _setting("XINLIU_SLOT", 0, "number of this process among its lane's processes")  # type: ignore[assignment]
-    batch_rows: int = _setting("XINLIU_BATCH_ROWS", 20_000, "events per transaction, at most")  # type: ignore[assignment]
-    batch_wait_ms: int = _setting(  # type: ignore[assignment]
-        "XINLIU_BATCH_WAIT_MS", 20, "longest wait for a batch to fill, in milliseconds"
+    slot: int = field(default=0, metadata=_said("XINLIU_SLOT", "number of this process among its lane's processes"))
+    batch_rows: int = field(default=20_000, metadata=_said("XINLIU_BATCH_ROWS", "events per transaction, at most"))
+    batch_wait_ms: int = field(
+        default=20, metadata=_said("XINLIU_BATCH_WAIT_MS", "longest wait for a batch to fill, in milliseconds")
     )
-    kafka_heap_mb: int = _setting("XINLIU_KAFKA_HEAP_MB", 512, "heap of the local broker")  # type: ignore[assignment]
-    clickhouse_memory_mb: int = _setting(  # type: ignore[assignment]
-        "XINLIU_CLICKHOUSE_MEMORY_MB", 4096, "memory limit of the local ClickHouse engine"
+    kafka_heap_mb: int = field(default=512, metadata=_said("XINLIU_KAFKA_HEAP_MB", "heap of the local broker"))
+    clickhouse_memory_mb: int = field(
+        default=4096, metadata=_said("XINLIU_CLICKHOUSE_MEMORY_MB", "memory limit of the local ClickHouse engine")
     )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
         """Read every XINLIU_ variable; raise one ConfigurationError that lists all problems."""
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         problems: list[str] = []
         known = {f.metadata["variable"]: f for f in fields(cls)}
         for variable, spec in known.items():
@@ -80,7 +84,7 @@ class Settings:
                 values[spec.name] = Path(text)
             else:
                 values[spec.name] = text
-        settings = cls(**values)  # type: ignore[arg-type]
+        settings = cls(**values)
         problems += settings.problems()
         if problems:
             raise ConfigurationError("reading the settings: " + "; ".join(problems))

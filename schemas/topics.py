@@ -89,7 +89,8 @@ def topics(departments: list[str], kind: Literal["all", "platform"] = "all") -> 
     ]
     if kind == "platform":
         return platform
-    # Larger than any event, so that what is too large arrives and is quarantined with a reason, not stuck at a producer.
+    # Larger than any event, so that what is too large arrives and is quarantined with a reason, not stuck at a
+    # producer.
     events = [
         Topic(
             events_topic(department),

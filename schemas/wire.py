@@ -9,6 +9,7 @@ import io
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def problems() -> list[str]:
         versions = sorted((v for v in lock().values() if v.message == message.name), key=lambda v: v.version)
         if not versions or versions[-1].schema != bare(message.avro):
             found.append(f"lock.json lacks the newest {message.name}: run python -m schemas write")
-        for older, newer in zip(versions, versions[1:], strict=False):
+        for older, newer in pairwise(versions):
             for writer, reader in ((older, newer), (newer, older)):
                 if reason := unreadable(writer.schema, reader.schema):
                     found.append(

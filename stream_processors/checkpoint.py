@@ -115,7 +115,7 @@ class Checkpoint:
             self.rewrite(offset)
 
     def rewrite(self, offset: int) -> None:
-        """Write the whole state anew: after a restore, when the table has grown, when the file holds much that is past."""
+        """Write the whole state anew: after a restore, when the table has grown, when much of the file is past."""
         fresh = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,9 +132,7 @@ class Checkpoint:
 
     def _write_frame(self, file: BinaryIO, offset: int, places: Any) -> None:
         body = (
-            places.astype(np.int64).tobytes()
-            + self._index.keys[places].tobytes()
-            + self._index.slots[places].tobytes()
+            places.astype(np.int64).tobytes() + self._index.keys[places].tobytes() + self._index.slots[places].tobytes()
         )
         _write_whole(file, _FRAME.pack(offset, len(places), zlib.crc32(body, offset & 0xFFFFFFFF)) + body)
         self._rows_written += len(places)

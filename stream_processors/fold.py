@@ -237,7 +237,8 @@ def _replace(
     slots = index.slots
     content = reports.content[rows]
     replaced = (before["content_order"] != _NOTHING_SAID) & (before["content"] != content)
-    # A closing that waited counts when its sender may close this record: the authority, its superior, or whoever reports.
+    # A closing that waited counts when its sender may close this record: the authority, its superior, or whoever
+    # reports.
     waited = before["content_order"] == _NOTHING_SAID
     void = waited & (before["rank"] < 2) & (before["department"] != reports.department[rows])
     status = np.where(void, VALID, before["status"]).astype(np.uint8)
@@ -279,9 +280,7 @@ def _confirm(index: Index, reports: Reports, rows: Array, places: Array, folded:
         _mark(index, reports, rows[fresh], high[fresh], low[fresh], status, folded)
 
 
-def _keep_aside(
-    index: Index, reports: Reports, rows: Array, places: Array, contradicts: Array, folded: Folded
-) -> None:
+def _keep_aside(index: Index, reports: Reports, rows: Array, places: Array, contradicts: Array, folded: Folded) -> None:
     """Reports that do not become the current content: seen before, older, or in contradiction."""
     high, low = marker_id(reports.high[rows], reports.low[rows], reports.content[rows])
     seen = index.find(high, low) >= 0
@@ -340,7 +339,9 @@ def _change_status(index: Index, reports: Reports, rows: Array, places: Array, t
         fresh = ~seen
         if fresh.any():
             allowed = may[at[fresh]]
-            _say(index, rows[at[fresh]], places[at[fresh]], np.where(allowed, STALE, CONFLICTING), folded, rewrites=False)
+            _say(
+                index, rows[at[fresh]], places[at[fresh]], np.where(allowed, STALE, CONFLICTING), folded, rewrites=False
+            )
             kind = np.where(allowed, CHANGED, CONFLICT).astype(np.uint8)
             _mark(index, reports, rows[at[fresh]], high[fresh], low[fresh], kind, folded)
 

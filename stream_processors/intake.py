@@ -140,7 +140,9 @@ def _identified(identified: pa.RecordBatch, partitions: int) -> Output:
 
 def _rejects(examined: Examined, decoded_rows: Rows, faults: list[tuple[int, str]]) -> pl.DataFrame:
     """Rejects by index in the batch (`at`) and row of the decoded events (`row`, -1 where nothing could be decoded)."""
-    of_events = examined.rejects.with_columns(at=pl.Series(decoded_rows[examined.rejects["row"].to_numpy()], dtype=pl.Int64))
+    of_events = examined.rejects.with_columns(
+        at=pl.Series(decoded_rows[examined.rejects["row"].to_numpy()], dtype=pl.Int64)
+    )
     if not faults:
         return of_events
     of_bytes = pl.DataFrame(

@@ -97,9 +97,7 @@ class Lane:
         stop: set it to end after the current batch.
     """
 
-    def __init__(
-        self, settings: Settings, processor: Processor, metrics: LaneMetrics, stop: threading.Event
-    ) -> None:
+    def __init__(self, settings: Settings, processor: Processor, metrics: LaneMetrics, stop: threading.Event) -> None:
         self._settings = settings
         self._processor = processor
         self._metrics = metrics
@@ -283,7 +281,9 @@ class Lane:
             produce_all(self._producer.produce, output.topic, output.values, output.keys, output.partitions)
             return
         partitions = np.asarray(output.partitions)
-        last = {partition: int(np.flatnonzero(partitions == partition)[-1]) for partition in np.unique(partitions).tolist()}
+        last = {
+            partition: int(np.flatnonzero(partitions == partition)[-1]) for partition in np.unique(partitions).tolist()
+        }
         rest = np.ones(len(partitions), bool)
         rest[list(last.values())] = False
         at = np.flatnonzero(rest).tolist()
@@ -361,9 +361,11 @@ class Lane:
     def _lag(self) -> dict[tuple[str, int], int]:
         """Committed events that this process holds and has not passed; the marker of a transaction counts as none."""
         lag: dict[tuple[str, int], int] = {}
-        held = [place for place in self._source.consumer.assignment() if (place.topic, place.partition) not in self._paused]
+        held = [
+            place for place in self._source.consumer.assignment() if (place.topic, place.partition) not in self._paused
+        ]
         request = ConsumerGroupTopicPartitions(self._group, [TopicPartition(p.topic, p.partition) for p in held])
-        answer = list(admin(self._settings).list_consumer_group_offsets([request], request_timeout=5.0).values())[0]
+        (answer,) = admin(self._settings).list_consumer_group_offsets([request], request_timeout=5.0).values()
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in answer.result().topic_partitions}
         for topic in {place.topic for place in held}:
             partitions = [place.partition for place in held if place.topic == topic]

@@ -112,7 +112,9 @@ class Register:
         reports = reports_of(decoded.batch, frame, ranks)
         folded, markers = self._fold(reports, batch.partitions, today)
         outputs = self._write(batch, decoded.batch, frame, reports, folded, markers)
-        outcomes = pl.Series([folding.OUTCOME_NAMES[code] for code in range(6)]).gather(folded.outcome.astype(np.uint32))
+        outcomes = pl.Series([folding.OUTCOME_NAMES[code] for code in range(6)]).gather(
+            folded.outcome.astype(np.uint32)
+        )
         rows = frame.select(
             "department",
             "submission",
@@ -127,9 +129,7 @@ class Register:
         )
         return Work([*outputs, *receipts("register", rows)], self._counts(rows, decoded.batch))
 
-    def _fold(
-        self, reports: Reports, partitions: Any, today: int
-    ) -> tuple[Folded, list[tuple[Any, Any, Any, Any]]]:
+    def _fold(self, reports: Reports, partitions: Any, today: int) -> tuple[Folded, list[tuple[Any, Any, Any, Any]]]:
         """Fold each partition's reports against its own index."""
         held = np.unique(partitions).tolist()
         self._touched.update(held)
@@ -141,7 +141,16 @@ class Register:
         for partition in held:
             at = np.flatnonzero(partitions == partition)
             part = fold(self._indexes[partition], _at(reports, at), today)
-            for name in ("outcome", "revision", "status", "rank", "content", "content_order", "status_order", "rewrites"):
+            for name in (
+                "outcome",
+                "revision",
+                "status",
+                "rank",
+                "content",
+                "content_order",
+                "status_order",
+                "rewrites",
+            ):
                 getattr(whole, name)[at] = getattr(part, name)
             markers += [(at[rows], high, low, status) for rows, high, low, status in part.markers]
         return whole, markers
@@ -349,7 +358,9 @@ def reports_of(head: pa.RecordBatch, frame: pl.DataFrame, ranks: Any) -> Reports
     high, low = from_hex(head["record_id"], 2)
     (content,) = from_hex(head["content"], 1)
     codes = frame.select(
-        operation=pl.col("operation").replace_strict(folding.OPERATION_CODES, default=folding.REPORT, return_dtype=pl.UInt8),
+        operation=pl.col("operation").replace_strict(
+            folding.OPERATION_CODES, default=folding.REPORT, return_dtype=pl.UInt8
+        ),
         category=pl.col("category").replace_strict(
             {name: i for i, name in enumerate(_CATEGORY_NAMES)}, default=0, return_dtype=pl.UInt8
         ),
@@ -381,7 +392,9 @@ def replay(index: Index, batch: Batch) -> None:
     """Take messages of `credit.records` of one partition into the index; the last one of an id stands."""
     decoded = codec.decode(CREDIT_RECORD, batch.values, head=True)
     if decoded.faults or decoded.unknown:
-        raise Stop("restoring from credit.records: a message is not a record of a known version; deploy a newer version")
+        raise Stop(
+            "restoring from credit.records: a message is not a record of a known version; deploy a newer version"
+        )
     head = decoded.batch
     high, low = from_hex(head["record_id"], 2)
     newest = _last_of_each(high, low)
@@ -442,13 +455,21 @@ def _last_of_each(high: Any, low: Any) -> Any:
 
 
 def encode_headers(
-    revision: Any, status: Any, outcome: Any, variant_of: pl.Series | None, rank: Any, content_order: Any, status_order: Any
+    revision: Any,
+    status: Any,
+    outcome: Any,
+    variant_of: pl.Series | None,
+    rank: Any,
+    content_order: Any,
+    status_order: Any,
 ) -> list[bytes]:
     """The leading fields of records as Avro bytes; the rest of a record follows them as it was read."""
     count = len(revision)
     names = pa.array(folding.STATUS_NAMES)
     outcomes = pa.array(folding.OUTCOME_NAMES)
-    variants = pa.array([""] * count) if variant_of is None else variant_of.to_arrow(compat_level=pl.CompatLevel.oldest())
+    variants = (
+        pa.array([""] * count) if variant_of is None else variant_of.to_arrow(compat_level=pl.CompatLevel.oldest())
+    )
     batch = pa.RecordBatch.from_arrays(
         [
             pa.array(np.asarray(revision).astype(np.int32)),
@@ -473,7 +494,9 @@ def _blank_bodies(count: int, **columns: Any) -> list[bytes]:
             if field.nullable:
                 arrays.append(pa.nulls(count, field.type))
             elif pa.types.is_list(field.type):
-                arrays.append(pa.ListArray.from_arrays(np.zeros(count + 1, np.int32), pa.array([], pa.string())).cast(field.type))
+                arrays.append(
+                    pa.ListArray.from_arrays(np.zeros(count + 1, np.int32), pa.array([], pa.string())).cast(field.type)
+                )
             elif pa.types.is_string(field.type):
                 arrays.append(pa.array([""] * count, pa.string()))
             else:
@@ -481,7 +504,9 @@ def _blank_bodies(count: int, **columns: Any) -> list[bytes]:
         else:
             array = given.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(given, pl.Series) else given
             arrays.append(array.cast(field.type))
-    return codec.encode_bodies(IDENTIFIED_EVENT, pa.RecordBatch.from_arrays(arrays, schema=IDENTIFIED_EVENT.arrow)).to_pylist()
+    return codec.encode_bodies(
+        IDENTIFIED_EVENT, pa.RecordBatch.from_arrays(arrays, schema=IDENTIFIED_EVENT.arrow)
+    ).to_pylist()
 
 
 def _stubs(batch: Batch, rows: Any, contents: Any) -> list[bytes]:

@@ -52,7 +52,7 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record as it is shown. Amounts in fen, days in Shanghai; empty text and None where the source says nothing."""
+    """One record as it is shown. Amounts in fen, days in Shanghai; empty or None where the source says nothing."""
 
     record_id: str
     category: str
@@ -143,8 +143,8 @@ def subject_key_of(subject: str) -> str:
     if found.key is None:
         reason = REASONS[found.reason or "subject_unresolved"]
         raise InputError(
-            f"asking for a statement: {reason.sentence.format(detail=found.detail or 'unspecified')}; ask with a unified "
-            "social credit code, an organisation code, a registration number or SCHEME:NUMBER"
+            f"asking for a statement: {reason.sentence.format(detail=found.detail or 'unspecified')}; ask with a "
+            "unified social credit code, an organisation code, a registration number or SCHEME:NUMBER"
         )
     return found.key
 

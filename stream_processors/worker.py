@@ -111,7 +111,8 @@ def identity_of(settings: Settings) -> dict[str, Any]:
         try:
             client = admin(settings)
             cluster = client.describe_cluster(request_timeout=5.0).result()
-            topic = list(client.describe_topics(TopicCollection([RECORDS]), request_timeout=5.0).values())[0].result()
+            (answer,) = client.describe_topics(TopicCollection([RECORDS]), request_timeout=5.0).values()
+            topic = answer.result()
             return {"cluster": cluster.cluster_id, "topic": str(topic.topic_id)}
         except KafkaException as error:
             if time.monotonic() > deadline:

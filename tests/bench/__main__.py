@@ -42,7 +42,10 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--heap-mb", type=int, default=768)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="xinliu-bench-") as folder, servers(Path(folder), options.heap_mb) as settings:
+    with (
+        tempfile.TemporaryDirectory(prefix="xinliu-bench-") as folder,
+        servers(Path(folder), options.heap_mb) as settings,
+    ):
         print(json.dumps(bench(settings, options.events)))
 
 

@@ -73,7 +73,12 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("identity", "partition", "end"),
-    [({"cluster": "c2", "topic": "t1"}, 0, 30), ({"cluster": "c1", "topic": "t2"}, 0, 30), (IDENTITY, 1, 30), (IDENTITY, 0, 29)],
+    [
+        ({"cluster": "c2", "topic": "t1"}, 0, 30),
+        ({"cluster": "c1", "topic": "t2"}, 0, 30),
+        (IDENTITY, 1, 30),
+        (IDENTITY, 0, 29),
+    ],
     ids=["another cluster", "another topic", "another partition", "ahead of the log"],
 )
 def test_anothers_checkpoint_is_not_used(tmp_path: Path, identity: dict, partition: int, end: int) -> None:

@@ -62,7 +62,12 @@ def records(index: Index) -> dict[int, tuple[str, int, int, int]]:
     taken = index.slots[index.taken()]
     real = taken[~is_marker(taken["status"])]
     return {
-        int(slot["low"]): (STATUS_NAMES[slot["status"]], int(slot["content"]), int(slot["content_order"]), int(slot["rank"]))
+        int(slot["low"]): (
+            STATUS_NAMES[slot["status"]],
+            int(slot["content"]),
+            int(slot["content_order"]),
+            int(slot["rank"]),
+        )
         for slot in real
     }
 
@@ -196,7 +201,9 @@ LIVES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reports", "outcomes", "status", "content"), [life[1:] for life in LIVES], ids=[life[0] for life in LIVES])
+@pytest.mark.parametrize(
+    ("reports", "outcomes", "status", "content"), [life[1:] for life in LIVES], ids=[life[0] for life in LIVES]
+)
 def test_lives(reports: list[Report], outcomes: list[str], status: str, content: int) -> None:
     index = Index()
     assert run(index, reports) == outcomes

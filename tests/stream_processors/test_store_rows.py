@@ -79,5 +79,5 @@ def test_an_unknown_schema_id_holds_its_partition_only_and_is_not_parked():
 
 
 def test_a_topic_that_no_table_keeps_is_a_defect_of_ours():
-    with pytest.raises(ValueError, match="credit.identified: no table keeps them"):
+    with pytest.raises(ValueError, match=r"credit\.identified: no table keeps them"):
         table_of("credit.identified")

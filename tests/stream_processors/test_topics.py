@@ -108,5 +108,5 @@ def test_apply_leaves_a_topic_with_other_partitions_as_it_is(broker, settings):
 def test_a_broker_that_is_away_is_one_sentence(settings_for, tmp_path, monkeypatch):
     monkeypatch.setattr("stream_processors.topics.departments", lambda _: ["tax"])
     monkeypatch.setattr("stream_processors.topics._ANSWER_SECONDS_MAX", 0.5)
-    with pytest.raises(Retryable, match="asking for the topics: Kafka at 127.0.0.1:.* does not answer"):
+    with pytest.raises(Retryable, match=r"asking for the topics: Kafka at 127\.0\.0\.1:.* does not answer"):
         plan(settings_for(tmp_path))
