@@ -34,6 +34,7 @@ def table_digest(
     suffix: str = "",
     since: Mapping[Place, int] | None = None,
     until: Mapping[Place, int] | None = None,
+    where: str = "1",
 ) -> dict[Place, Digest]:
     """Rows and digest over all columns of `table`, by (topic, partition) of the messages that the rows came from.
 
@@ -42,13 +43,14 @@ def table_digest(
         suffix: of the tables of a rebuild; empty for the store's own.
         since, until: count only rows from this offset on, and before that one; a place that is not named is counted
             whole. `records` keep the newest revision only, so for them this says where that came from.
+        where: a further condition on the rows, in SQL.
     """
     place = "topic, partition" if table not in _TOPIC_OF else f"'{_TOPIC_OF[table]}' AS topic, partition"
     # RowBinary tells NULL from an empty value, and where one text ends and the next begins.
     query = (
         f"SELECT {place}, count() AS rows, "
         "hex(sum(reinterpretAsUInt128(sipHash128(formatRowNoNewline('RowBinary', COLUMNS('.*')))))) AS digest "
-        f"FROM {table}{suffix} FINAL WHERE {_within(table, since, until)} GROUP BY topic, partition"
+        f"FROM {table}{suffix} FINAL WHERE {_within(table, since, until)} AND ({where}) GROUP BY topic, partition"
     )
     rows = store.rows(query, doing=f"computing the digest of {table}{suffix}")
     return {(row["topic"], row["partition"]): Digest(row["rows"], row["digest"].rjust(32, "0")) for row in rows}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -54,7 +55,7 @@ def status(settings: Settings) -> list[Line]:
             lines += _attempt("lane store", lambda: [_store_lane(settings, found)])
     if store is not None:
         found = store
-        lines += _attempt("store", lambda: _store(found))
+        lines += _attempt("store", lambda: list(_store(found)))
         store.close()
     return lines
 
@@ -103,7 +104,7 @@ def _lane(settings: Settings, lane: str, group: str, names: Sequence[str]) -> Li
     """Messages that a lane has not come to. Some are normal while it works; many, or none ever committed, are not."""
     positions = committed(settings, group)
     with ThreadPoolExecutor(4) as pool:
-        events = sum(pool.map(lambda topic: lag(settings, topic, positions), names))
+        events = sum(pool.map(lag, repeat(settings), names, repeat(positions)))
     found = f"{events:,} events behind"
     if events and not positions:
         return Line(f"lane {lane}", f"{found}, has never run", False, f"start it: xinliu run {lane}, or make up")

@@ -45,7 +45,7 @@ def identified_columns(
 def _event_columns(
     frame: pl.DataFrame, departments: Departments, reference: Reference, partitions: int, key_is_right: pl.Series
 ) -> pl.DataFrame:
-    high, low = _halves(frame["record_id"])
+    high, low = record_ids(frame["record_id"])
     return pl.DataFrame(
         [
             frame["partition"],
@@ -74,7 +74,7 @@ def record_columns(
     Columns: those of `identified_columns`, revision, status, outcome, record_rank, content_order, status_order,
     variant_high, variant_low (0 for a record), marker, and `whole`: a hash over all columns of the message.
     """
-    variant_high, variant_low = _halves(frame["variant_of"])
+    variant_high, variant_low = record_ids(frame["variant_of"])
     key_is = frame["key"] == frame["record_id"]
     return pl.DataFrame(
         [
@@ -121,8 +121,8 @@ def _partitions_of(frame: pl.DataFrame, partitions: int) -> pl.Series:
     return pl.Series(partition_of(keys, partitions) if keys else [], dtype=pl.Int32)
 
 
-def _halves(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """128-bit ids in hex as two uint64 columns; 0 where the text is no such id."""
+def record_ids(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """128-bit ids in hex as two uint64 columns, high and low; 0 where the text is no such id."""
     good = ids.str.contains(r"^[0-9a-f]{32}$")
     texts = pl.select(pl.when(good).then(ids).otherwise(pl.lit("0" * 32))).to_series()
     high, low = from_hex(_arrow(texts), 2)
@@ -136,7 +136,9 @@ def _hash_text(texts: pl.Series) -> pl.Series:
 
 
 def _arrow(texts: pl.Series) -> pa.StringArray:
-    return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string())
+    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string())
+    assert isinstance(array, pa.StringArray)
+    return array
 
 
 def _operation_codes(frame: pl.DataFrame) -> pl.Series:

@@ -16,6 +16,9 @@ from schemas.settings import Settings
 from stream_processors import kafka
 from stream_processors.kafka import Batch
 
+Say = Callable[[str], None]
+"""Told how far the reading is, for a person who waits."""
+
 _SILENCE_SECONDS_MAX = 45.0
 """Longest wait for the next message. An open transaction ends after at most 10 s, a broker's restart takes as long."""
 
@@ -49,7 +52,7 @@ class Log:
         return dict.fromkeys(self.begins, 0) | dict(last.iter_rows())
 
 
-def batches(settings: Settings, topic: str, say: Callable[[str], None]) -> Iterator[Batch]:
+def batches(settings: Settings, topic: str, say: Say) -> Iterator[Batch]:
     """Every committed message; raises Retryable when the broker stays silent, and says how far it is."""
     heard = time.monotonic()
     count = 0
@@ -66,7 +69,7 @@ def batches(settings: Settings, topic: str, say: Callable[[str], None]) -> Itera
         say(f"reading {topic}: {count:,} messages")
 
 
-def positions(settings: Settings, topic: str, say: Callable[[str], None]) -> Log:
+def positions(settings: Settings, topic: str, say: Say) -> Log:
     """Where each message of a topic lies, whatever it is."""
     frames = [pl.DataFrame(schema=POSITION), *(_position(batch) for batch in batches(settings, topic, say))]
     return _log(settings, topic, pl.concat(frames).sort("partition", "offset"), [])
@@ -77,7 +80,7 @@ def read(
     topic: str,
     message: Message,
     reduce: Callable[[pl.DataFrame], pl.DataFrame],
-    say: Callable[[str], None],
+    say: Say,
     *,
     head: bool = False,
 ) -> Log:
