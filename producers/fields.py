@@ -56,11 +56,19 @@ class Codes:
         folded = fold(text)
         if folded in self.words:
             return [self.words[folded]] if self.words[folded] else []
-        if self.within:
-            found = [canonical for word, canonical in self.words.items() if word in folded]
-            if found:
-                return list(dict.fromkeys(canonical for canonical in found if canonical))
+        if self.within and (found := self._find_within(folded)):
+            return [canonical for canonical in found if canonical]
         return {"fault": None, "keep": [text], "blank": list[str]()}[self.unknown]
+
+    def _find_within(self, folded: str) -> list[str]:
+        """Canonical words in the order of the text; the longer word goes first, 没收违法所得 is not 没收 as well."""
+        places: dict[str, int] = {}
+        rest = folded
+        for word in sorted(self.words, key=len, reverse=True):
+            if word in rest:
+                places.setdefault(self.words[word], folded.index(word))
+                rest = rest.replace(word, "\n" * len(word))
+        return sorted(places, key=lambda canonical: places[canonical])
 
 
 @dataclass(frozen=True)

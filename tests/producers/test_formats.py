@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 from adapter_cases import cases
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.formats import fold, parse_amounts, parse_dates, parse_timestamps, tidy
@@ -42,6 +42,7 @@ def test_all_cases_in_one_column_read_like_each_alone():
     assert said == [case["read"] for case in rows]
 
 
+@settings(deadline=None)
 @given(st.dates(date(1950, 1, 1), date(2090, 12, 31)))
 def test_every_day_is_the_same_day_in_every_spelling(day):
     spellings = [
@@ -54,6 +55,7 @@ def test_every_day_is_the_same_day_in_every_spelling(day):
     assert set(parse_dates(pl.Series(spellings)).values) == {day}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**16))
 def test_every_amount_of_fen_is_the_same_in_yuan_and_in_ten_thousands(fen):
     yuan, myriads = Decimal(fen) / 100, Decimal(fen) / 1_000_000
