@@ -7,8 +7,9 @@ look knows must leave one of these traces (a property test holds the two togethe
 
 - 11 bytes of ASCII digits, spaces and punctuation in a row hold two aligned words of 4 such bytes;
 - 7 digits in a row hold an aligned word of 4 digits, 6 digits after a letter do or leave their halves around a border;
-- 3 full-width digits in a row hold one of their three phases as an aligned word, 7 letters X an aligned XXXX;
-- anything else that can hide in a number stands next to one of its digits, and is not ASCII.
+- 7 letters X in a row hold an aligned XXXX;
+- full-width digits, and characters beyond U+FFFF (other digits), are traces themselves;
+- anything else that can hide in a number stands after one of its digits, and is not ASCII.
 """
 
 import numpy as np
@@ -54,7 +55,7 @@ def _traces(data: Bytes) -> Positions:
     capitals = (words & _U4(0xDFDFDFDF)) == _U4(0x58585858)  # XXXX or xxxx
     traces = [_long_runs(words), _digit_words(words), _split_digits(words), np.flatnonzero(capitals) * 4]
     if padded.max() >= 0x80:
-        traces += [np.flatnonzero(_full_width_digits(words)) * 4, _beside_digits(padded)]
+        traces += [_full_width_digits(padded), np.flatnonzero(padded >= 0xF0), _beside_digits(padded)]
     return np.minimum(np.concatenate(traces), len(data) - 1)
 
 
@@ -64,13 +65,14 @@ def _long_runs(words: Words) -> Positions:
     return np.flatnonzero(low[:-1] & low[1:]) * 4 + 4
 
 
-def _full_width_digits(words: Words) -> Flags:
-    """Words that hold bytes of two full-width digits (EF BC 90 to EF BC 99), in any of the three phases."""
-    return (
-        ((words & _U4(0xFFFFF0FF)) == _U4(0xBCEF90BC))
-        | ((words & _U4(0xFFF0FFFF)) == _U4(0xEF90BCEF))
-        | ((words & _U4(0xF0FFFFF0)) == _U4(0x90BCEF90))
-    )
+def _full_width_digits(data: Bytes) -> Positions:
+    """Full-width digits: EF BC 90 to EF BC 99."""
+    found: list[Positions] = []
+    for phase in (0, 1):
+        pairs = data[phase : len(data) - (len(data) - phase) % 2].view(np.uint16)
+        at = np.flatnonzero((pairs & np.uint16(0xF0FF)) == np.uint16(0x90BC)) * 2 + phase
+        found.append(at[(data[at - 1] == 0xEF) & (data[at + 1] <= 0x99)])
+    return np.concatenate(found)
 
 
 def _digit_words(words: Words) -> Positions:

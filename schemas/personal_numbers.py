@@ -175,7 +175,7 @@ _PASSPORT = re.compile(r"[EGeg][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[DSPdsp
 _TRAVEL_PERMIT = re.compile(r"[HMhm](?:[0-9]{8}|[0-9]{10})")
 _CALLED_A_DOCUMENT = re.compile(
     r"(?:身份证(?!明)|护照|通行证|台胞证|回乡证|军官证|士兵证|居留证|居住证|驾驶证|[Pp][Aa][Ss][Ss][Pp][Oo][Rr][Tt])"
-    r"[^0-9A-Za-z]{0,12}[A-Za-z]{0,3}([0-9]{7,})"
+    r"[^0-9A-Za-z]{0,12}([A-Za-z]{0,3})([0-9]{7,})"
 )
 _MOBILE = re.compile(r"(?:0?0?86)?1[3-9][0-9]{9}")
 _USUAL_GROUPS_18 = {(6, 8, 4), (6, 4, 4, 4), (6, 4, 2, 2, 4), (6, 2, 6, 4), (3, 3, 4, 4, 4), (3, 3, 4, 2, 2, 4)}
@@ -315,7 +315,7 @@ def _judge_resident_groups(joined: str, sizes: tuple[int, ...], dotted: bool) ->
 def _judge_other_groups(joined: str, sizes: tuple[int, ...], whole: bool) -> PersonalKind | None:
     if "X" in joined:
         return None
-    if len(joined) == 15 and whole and looks_like_resident_id_15(joined):
+    if len(joined) == 15 and (whole or _is_single(sizes) or sizes == (6, 6, 3)) and looks_like_resident_id_15(joined):
         return "resident_id_15"
     if _MOBILE.fullmatch(joined) and (_is_single(sizes) or sizes in _USUAL_GROUPS_MOBILE):
         return "mobile_phone"
@@ -335,9 +335,10 @@ def _in_masked(text: str) -> Iterator[PersonalKind]:
 
 
 def _in_phrases(text: str) -> Iterator[PersonalKind]:
-    """Any number that the text calls one of an identity document, unless it is an organisation's."""
+    """Any number that the text calls one of an identity document, unless it is a date or an organisation's."""
     for found in _CALLED_A_DOCUMENT.finditer(text):
-        if not _is_code_of_organisation(text, found[1], found.start(1)):
+        is_date = not found[1] and re.fullmatch("(?:19|20)[0-9]{6}", found[2]) is not None
+        if not is_date and not _is_code_of_organisation(text, found[2], found.start(2)):
             yield "identity_document"
 
 
@@ -360,14 +361,12 @@ def personal_number_as_code(value: str) -> PersonalKind | None:
     if not re.fullmatch(r"[0-9A-ZÑ&]*", code):
         return personal_number_in(plain_text(number))
     if len(code) == 18:
-        return _judge_18(code) or (None if code.isdigit() else judge_word(code))
+        return _judge_18(code) or (None if is_uscc(code) else _hidden_in_code(code))
     if len(code) == 15 and looks_like_resident_id_15(code):
         return None if scheme in ("CN-REG", "CN-ANY") and is_registration_number(code) else "resident_id_15"
     if len(code) == 9 and scheme in ("CN-ORG", "CN-ANY") and is_org_code(code):
         return None
-    if code.isdigit():
-        return _judge_digits_as_code(code)
-    return _hidden_in_code(code) or judge_word(code)
+    return _judge_digits_as_code(code) if code.isdigit() else _hidden_in_code(code)
 
 
 def _judge_digits_as_code(code: str) -> PersonalKind | None:
@@ -384,10 +383,19 @@ def _judge_digits_as_code(code: str) -> PersonalKind | None:
 
 
 def _hidden_in_code(code: str) -> PersonalKind | None:
+    """Letters and digits that are no code of an organisation of China: masked, or with a number inside."""
     if re.search(r"[0-9]{3,}X{7,}", code):
         return "masked_id"
-    for start in range(len(code) - 17 if len(code) > 18 else 0):
+    for start in range(max(len(code) - 17, 0)):
         window = code[start : start + 18]
-        if looks_like_resident_id(window) and has_id_check(window):
+        if (looks_like_resident_id(window) and has_id_check(window)) or is_foreign_resident(window):
             return "person_tax_number" if len(code) == 20 and start == 0 else "resident_id"
-    return None
+    kind = judge_word(code)
+    for run in _RUN.finditer(code) if kind is None else ():
+        found = _judge_run(run[0])
+        if found == "resident_id" or (found not in (None, "bank_card") and len(code) not in _LENGTHS_OF_CODES):
+            return found
+    return kind
+
+
+_LENGTHS_OF_CODES = (9, 12, 18, 20)  # organisation code, RFC, unified code, LEI: long runs of digits are theirs
