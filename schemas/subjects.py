@@ -166,7 +166,22 @@ def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.
         },
         schema=_RESULT_SCHEMA,
     )
-    slow = np.flatnonzero(~plain.to_numpy())
+    # A unified code that fails a check and stands alone is not another scheme's number: no closer look either.
+    failed = usccs["fault"].cast(pl.String)
+    alone = (lengths == 1) & first.str.starts_with(_USCC_PREFIX) & failed.is_in(("check_digit", "body_check"))
+    alone &= ~usccs["code"].str.contains(_LIKE_A_PERSONS)
+    if alone.any():
+        nothing = pl.lit(None, pl.String)
+        together = together.with_columns(
+            *(
+                pl.when(alone).then(nothing).otherwise(pl.col(name)).alias(name)
+                for name in ("subject_key", "subject_id", "warning")
+            ),
+            subject_kind=pl.when(alone).then(pl.lit("unknown")).otherwise(pl.col("subject_kind")),
+            reason=pl.when(alone).then(pl.lit("subject_code_invalid")).otherwise(nothing),
+            reason_detail=pl.when(alone).then(failed).otherwise(nothing),
+        )
+    slow = np.flatnonzero(~(plain | alone).to_numpy())
     if len(slow) == 0:
         return together
     apart = _one_by_one(ids.gather(slow), tables)

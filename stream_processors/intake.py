@@ -8,7 +8,6 @@ Stateless: any number of processes. Each event takes exactly one of the ways out
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,34 +181,27 @@ def _reject_receipts(
 
 
 def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], decoded: codec.Decoded) -> Output:
-    """One message for each event that is set aside. Few in a sound file, so they are written one by one."""
-    values: list[bytes] = []
+    """One message for each event that is set aside: where it lies, why, and the event where it could be read."""
     aside = rejects.filter(pl.col("outcome") == "quarantined")
-    for row, _, reason, detail, at in aside.select("row", "outcome", "reason", "detail", "at").iter_rows():
-        event = decoded.batch.slice(row, 1).to_pylist()[0] if row >= 0 else None
-        values.append(codec.encode_one(QUARANTINED, _aside(event, reason, detail, at, batch, departments)))
+    at, rows = aside["at"].to_numpy(), aside["row"].to_numpy()
+    read = np.flatnonzero(rows >= 0)
+    events = pl.DataFrame(pl.from_arrow(decoded.batch.take(pa.array(rows[read]))))
+    known = events.select("submission", "source_row", "source_part", "event_id", "mapping", "category", "reported_at")
+    found = known.with_columns(
+        index=pl.Series(read, dtype=pl.Int64), event=pl.Series(events.write_ndjson().splitlines(), dtype=pl.String)
+    )
+    whole = aside.select("reason", "detail", index=pl.int_range(pl.len())).join(found, on="index", how="left")
+    frame = whole.with_columns(
+        pl.col("submission", "event_id", "mapping", "category", "event").fill_null(""),
+        pl.col("source_row", "source_part").fill_null(0),
+        department=pl.Series([departments[i] for i in at.tolist()], dtype=pl.String),
+        source_partition=pl.Series(batch.partitions[at]),
+        source_offset=pl.Series(batch.offsets[at]),
+    ).sort("index")
+    table = frame.select(QUARANTINED.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+    columns = [table[field.name].combine_chunks().cast(field.type) for field in QUARANTINED.arrow]
+    values = codec.encode(QUARANTINED, pa.RecordBatch.from_arrays(columns, schema=QUARANTINED.arrow))
     return Output(QUARANTINE, values, [None] * len(values), [0] * len(values))
-
-
-def _aside(
-    event: dict[str, Any] | None, reason: str, detail: str, at: int, batch: Batch, departments: list[str]
-) -> dict[str, Any]:
-    known = event or {}
-    return {
-        "department": departments[at],
-        "source_partition": int(batch.partitions[at]),
-        "source_offset": int(batch.offsets[at]),
-        "submission": known.get("submission", ""),
-        "source_row": known.get("source_row", 0),
-        "source_part": known.get("source_part", 0),
-        "event_id": known.get("event_id", ""),
-        "mapping": known.get("mapping", ""),
-        "category": known.get("category", ""),
-        "reason": reason,
-        "detail": detail,
-        "reported_at": known.get("reported_at"),
-        "event": json.dumps(event, ensure_ascii=False, default=str) if event else "",
-    }
 
 
 def _counts(
