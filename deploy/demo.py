@@ -11,12 +11,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from deploy.local.processes import free_port_base
 from schemas.reasons import OUTCOMES
+from schemas.settings import Settings
+from stream_processors.clickhouse import connect
 
 ROWS = 1500
 SEED = 7
@@ -97,32 +100,29 @@ class Demo:
         self._console.print(table)
 
     def _pilot_units(self) -> None:
-        from stream_processors.clickhouse import connect
-
-        store = connect(self._settings())
-        rows = store.rows(
-            "SELECT unit, any(name_zh), any(kind), sum(records) FROM pilot_unit_counts GROUP BY unit ORDER BY any(kind), unit"
+        rows = self._ask(
+            "SELECT unit, any(name_zh) AS name, any(kind) AS kind, sum(records) AS records "
+            "FROM pilot_unit_counts GROUP BY unit ORDER BY kind, unit"
         )
         table = Table("unit", "名称", "kind", "records")
         table.columns[-1].justify = "right"
         for row in rows:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(str(row[name]) for name in ("unit", "name", "kind", "records")))
         self._console.print(table)
 
     def _subject(self) -> str:
-        """A body with several records, found by asking the store."""
-        from stream_processors.clickhouse import connect
-
-        store = connect(self._settings())
-        rows = store.rows(
+        """A body with records of several categories, found by asking the store."""
+        rows = self._ask(
             "SELECT subject_key FROM current_records GROUP BY subject_key ORDER BY uniq(category) DESC, subject_key LIMIT 1"
         )
-        return str(rows[0][0])
+        return str(rows[0]["subject_key"])
 
-    def _settings(self) -> object:
-        from schemas.settings import Settings
-
-        return Settings.from_env(self._environment)
+    def _ask(self, query: str) -> list[dict[str, Any]]:
+        store = connect(Settings.from_env(self._environment))
+        try:
+            return store.rows(query, doing="showing the demo's records")
+        finally:
+            store.close()
 
     def _title(self, text: str) -> None:
         self._console.print(f"\n[bold]{text}[/bold]")
@@ -143,7 +143,9 @@ class Demo:
         )
         good = (0, 1) if arguments[0] == "publish" else (0,)  # 1 = some rows were not recorded, which is the point
         if done.returncode not in good and not may_fail:
-            raise DemoFailed(f"python -m {module} {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            raise DemoFailed(
+                f"python -m {module} {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         return done.stdout
 
     def show_logs(self) -> None:

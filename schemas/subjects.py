@@ -127,8 +127,9 @@ _RESULT_SCHEMA = {
 _LIKE_A_PERSONS = r"^[1-9][0-9]{5}(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]{4}"
 _PLAIN_REGISTRATION_NUMBER = r"^CN-REG:[0-9]{15}$"
 _REGISTRATION_NUMBER_LIKE_A_PERSONS = r"^CN-REG:[1-9][0-9]{7}(?:0[1-9]|1[0-2])[0-3][0-9]{4}$"
+_MASKED_BY_LETTERS = r"[0-9]{3}X{7}"
 _USCC_PREFIX = "CN-USCC:"
-_UNTYPED_PREFIX = "?:"
+_TYPED = r"^(?:CN-USCC|\?):"
 
 
 def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.DataFrame:
@@ -146,12 +147,11 @@ def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.
     lengths = ids.list.len().fill_null(0)
     first = ids.list.first().fill_null("").rename("first")
     # A column that may hold any code mostly holds this one; a good one that is nobody's number needs no recognising.
-    numbers = first.str.strip_prefix(_USCC_PREFIX).str.strip_prefix(_UNTYPED_PREFIX)
-    usccs = examine_usccs(numbers, tables.uscc)
+    typed = first.str.contains(_TYPED)
+    usccs = examine_usccs(first.str.replace(_TYPED, ""), tables.uscc)
     scopes = _scopes(usccs["code"], tables)
-    typed = first.str.starts_with(_USCC_PREFIX) | first.str.starts_with(_UNTYPED_PREFIX)
-    plain = typed & usccs["fault"].is_null() & (scopes["registrar"] == "")
-    plain &= ~usccs["code"].str.contains(_LIKE_A_PERSONS)
+    like_a_persons = usccs["code"].str.contains(_LIKE_A_PERSONS)
+    plain = typed & usccs["fault"].is_null() & (scopes["registrar"] == "") & ~like_a_persons
     more = np.flatnonzero((lengths > 1).to_numpy() & plain.to_numpy())
     if len(more):
         plain = plain.scatter(more, _harmless_beside(ids.gather(more), usccs[more]))
@@ -167,20 +167,11 @@ def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.
         schema=_RESULT_SCHEMA,
     )
     # A unified code that fails a check and stands alone is not another scheme's number: no closer look either.
-    failed = usccs["fault"].cast(pl.String)
+    failed = usccs["fault"].cast(pl.String).fill_null("")
     alone = (lengths == 1) & first.str.starts_with(_USCC_PREFIX) & failed.is_in(("check_digit", "body_check"))
-    alone &= ~usccs["code"].str.contains(_LIKE_A_PERSONS)
+    alone &= ~like_a_persons & ~usccs["code"].str.contains(_MASKED_BY_LETTERS)
     if alone.any():
-        nothing = pl.lit(None, pl.String)
-        together = together.with_columns(
-            *(
-                pl.when(alone).then(nothing).otherwise(pl.col(name)).alias(name)
-                for name in ("subject_key", "subject_id", "warning")
-            ),
-            subject_kind=pl.when(alone).then(pl.lit("unknown")).otherwise(pl.col("subject_kind")),
-            reason=pl.when(alone).then(pl.lit("subject_code_invalid")).otherwise(nothing),
-            reason_detail=pl.when(alone).then(failed).otherwise(nothing),
-        )
+        together = _with_invalid_codes(together, alone, failed)
     slow = np.flatnonzero(~(plain | alone).to_numpy())
     if len(slow) == 0:
         return together
@@ -188,6 +179,20 @@ def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.
     rows = np.arange(len(ids), dtype=np.int64)
     rows[slow] = len(ids) + np.arange(len(slow))
     return pl.concat([together, apart])[rows]
+
+
+def _with_invalid_codes(subjects: pl.DataFrame, invalid: pl.Series, faults: pl.Series) -> pl.DataFrame:
+    """The rows that `invalid` names as subjects whose only code is faulty."""
+    nothing = pl.lit(None, pl.String)
+    return subjects.with_columns(
+        *(
+            pl.when(invalid).then(nothing).otherwise(pl.col(name)).alias(name)
+            for name in ("subject_key", "subject_id", "warning")
+        ),
+        subject_kind=pl.when(invalid).then(pl.lit("unknown")).otherwise(pl.col("subject_kind")),
+        reason=pl.when(invalid).then(pl.lit("subject_code_invalid")).otherwise(nothing),
+        reason_detail=pl.when(invalid).then(faults).otherwise(nothing),
+    )
 
 
 def _scopes(codes: pl.Series, tables: SubjectTables) -> pl.DataFrame:
