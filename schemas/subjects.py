@@ -129,7 +129,7 @@ _PLAIN_REGISTRATION_NUMBER = r"^CN-REG:[0-9]{15}$"
 _REGISTRATION_NUMBER_LIKE_A_PERSONS = r"^CN-REG:[1-9][0-9]{7}(?:0[1-9]|1[0-2])[0-3][0-9]{4}$"
 _MASKED_BY_LETTERS = r"[0-9]{3}X{7}"
 _USCC_PREFIX = "CN-USCC:"
-_TYPED = r"^(?:CN-USCC|\?):"
+_TYPED = r"^(?:CN-USCC|CN-ANY|\?):"
 
 
 def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.DataFrame:
@@ -168,7 +168,7 @@ def resolve_subjects(ids: pl.Series, tables: SubjectTables | None = None) -> pl.
     )
     # A unified code that fails a check and stands alone is not another scheme's number: no closer look either.
     failed = usccs["fault"].cast(pl.String).fill_null("")
-    alone = (lengths == 1) & first.str.starts_with(_USCC_PREFIX) & failed.is_in(("check_digit", "body_check"))
+    alone = (lengths == 1) & typed & failed.is_in(("check_digit", "body_check"))
     alone &= ~like_a_persons & ~usccs["code"].str.contains(_MASKED_BY_LETTERS)
     if alone.any():
         together = _with_invalid_codes(together, alone, failed)
