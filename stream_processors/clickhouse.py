@@ -29,6 +29,7 @@ from clickhouse_connect.driver.exceptions import (
 from schemas.errors import ConfigurationError, Retryable, Stop, XinliuError
 from schemas.settings import Settings
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CONNECT_SECONDS_MAX = 5
 _ANSWER_SECONDS_MAX = 300
 
@@ -139,6 +140,7 @@ def connect(settings: Settings, *, answer_seconds_max: int = _ANSWER_SECONDS_MAX
             password=url.password or settings.clickhouse_password,
             connect_timeout=_CONNECT_SECONDS_MAX,
             send_receive_timeout=answer_seconds_max,
+            compress=url.hostname not in _LOOPBACK,  # there it costs the lane time and saves nothing
             query_retries=0,  # who calls decides, and counts, what is tried again
             autogenerate_session_id=False,  # a session is one query at a time, and none of ours needs one
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,12 @@ class StoreMetrics:
     def queryable(self, seconds: Any) -> None:
         if len(seconds):
             self._registry.observe("xinliu_end_to_end_seconds", ("queryable",), seconds)
+
+    def lag(self, events: Mapping[tuple[str, int], int], newest_ms: float) -> None:
+        for (topic, partition), behind in events.items():
+            self._registry.set("xinliu_lag_events", ("store", topic, str(partition)), behind)
+        age = time.time() - newest_ms / 1000 if newest_ms and sum(events.values()) else 0.0
+        self._registry.set("xinliu_lag_seconds", ("store",), max(0.0, age))
 
     def paused(self, topic: str, partition: int, waits: bool) -> None:
         self._registry.set("xinliu_partition_paused", ("store", topic, str(partition)), int(waits))

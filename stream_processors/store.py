@@ -40,6 +40,7 @@ _COMPANY_SECONDS = 0.05  # how long a row waits for others when nothing was inse
 _IDLE_SECONDS = 0.2
 _ANSWER_SECONDS_MAX = 30  # of one insert; well below Kafka's max.poll.interval.ms
 _BACKOFF_SECONDS_MAX = 5.0
+_LAG_EVERY_SECONDS = 5.0
 _LATENCY_OF_LAST_SECONDS = 3600.0
 
 Seconds = np.ndarray[Any, np.dtype[np.float64]]
@@ -58,6 +59,9 @@ class Metrics(Protocol):
     def queryable(self, seconds: Seconds) -> None:
         """From reported by the adapter to acknowledged by ClickHouse, for each record."""
 
+    def lag(self, events: Mapping[Place, int], newest_ms: float) -> None:
+        """Messages of each partition that are not inserted, and when Kafka took the newest one that is."""
+
     def paused(self, topic: str, partition: int, waits: bool) -> None:
         """Whether the partition waits for a process that knows its schema id."""
 
@@ -71,6 +75,8 @@ class Pending:
     reported_ms: list[np.ndarray[Any, Any]] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
+    newest_ms: float = 0.0
+    """When Kafka took the newest of the messages."""
     since: float = 0.0
     """When the first of them came."""
 
@@ -79,7 +85,7 @@ class Pending:
         """Whether there is nothing to insert and nothing to commit."""
         return not self.positions and not self.rows
 
-    def add(self, tables: Mapping[str, pa.Table], positions: Mapping[Place, int], now: float) -> None:
+    def add(self, tables: Mapping[str, pa.Table], positions: Mapping[Place, int], now: float, newest_ms: float) -> None:
         """Take rows in; `positions` are the offsets behind the messages that they came from."""
         if self.is_empty:
             self.since = now
@@ -88,6 +94,7 @@ class Pending:
             self.rows += rows.num_rows
             self.bytes += rows.nbytes
         self.positions |= positions
+        self.newest_ms = max(self.newest_ms, newest_ms)
 
 
 def due(pending: Pending, now: float, inserted_at: float) -> bool:
@@ -134,6 +141,9 @@ class StoreLane:
         self._log = log if log is not None else structlog.get_logger("store")
         self._pending = Pending()
         self._uncommitted: dict[Place, int] = {}
+        self._inserted: dict[Place, int] = {}
+        self._newest_ms = 0.0
+        self._lag_told_at = float("-inf")
         self._commit_fails = False
         self._waiting: set[Place] = set()
         self._away = False
@@ -184,6 +194,7 @@ class StoreLane:
                 self._insert_all(source, store, stop)
                 inserted_at = time.monotonic()
             self._commit(source)
+            self._tell_lag(source)
 
     def _take(self, source: Source) -> None:
         """Take what has come, if anything, and measure how long it was on its way."""
@@ -205,7 +216,7 @@ class StoreLane:
             positions[place] = offset
         reported_ms = reported_ms_of(rows.tables.get("records"), now_ms)
         self._metrics.readable((now_ms - reported_ms) / 1000)
-        self._pending.add(rows.tables, positions, time.monotonic())
+        self._pending.add(rows.tables, positions, time.monotonic(), float(batch.timestamps_ms.max()))
         self._pending.reported_ms.append(reported_ms)
         if PARKED in rows.tables:
             self._say_parked(rows.tables[PARKED])
@@ -230,6 +241,8 @@ class StoreLane:
         for reported_ms in pending.reported_ms:
             self._metrics.queryable((now_ms - reported_ms) / 1000)
         self._uncommitted |= pending.positions
+        self._inserted |= pending.positions
+        self._newest_ms = max(self._newest_ms, pending.newest_ms)
 
     def _commit(self, source: Source) -> None:
         """Commit the position behind what was inserted. Where that fails it is tried again; it costs repeats only."""
@@ -244,6 +257,19 @@ class StoreLane:
             return
         self._commit_fails = False
         self._uncommitted = {}
+
+    def _tell_lag(self, source: Source) -> None:
+        """From what the client knows already, asking nobody. A transaction's marker at the end is no message."""
+        if time.monotonic() - self._lag_told_at < _LAG_EVERY_SECONDS:
+            return
+        self._lag_told_at = time.monotonic()
+        lag: dict[Place, int] = {}
+        for place in source.consumer.position(source.consumer.assignment()):
+            _, end = source.consumer.get_watermark_offsets(place, cached=True)
+            begun = self._inserted.get((place.topic, place.partition), place.offset)
+            if end >= 0 and begun >= 0:
+                lag[place.topic, place.partition] = max(0, end - begun - 1)
+        self._metrics.lag(lag, self._newest_ms)
 
     def _until_it_answers(
         self, attempt: Callable[[], Answer], wait: Callable[[float], object], stop: threading.Event
@@ -275,6 +301,7 @@ class StoreLane:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._keep(source.take(1, left))
+            self._tell_lag(source)
 
     def _resume(self) -> None:
         if self._source is None:
@@ -310,6 +337,7 @@ class StoreLane:
         for gone in ((p.topic, p.partition) for p in partitions):
             self._pending.positions.pop(gone, None)
             self._uncommitted.pop(gone, None)
+            self._inserted.pop(gone, None)
             if gone in self._waiting:
                 self._waiting.discard(gone)
                 self._metrics.paused(*gone, False)

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -85,6 +85,7 @@ class Counts:
     readable_seconds: list[float] = field(default_factory=list)
     queryable_seconds: list[float] = field(default_factory=list)
     waiting: dict[tuple[str, int], bool] = field(default_factory=dict)
+    lag_events: int | None = None
 
     def stored(self, table: str, rows: int, seconds: float) -> None:
         self.rows[table] = self.rows.get(table, 0) + rows
@@ -94,6 +95,9 @@ class Counts:
 
     def queryable(self, seconds: Any) -> None:
         self.queryable_seconds += seconds.tolist()
+
+    def lag(self, events: Mapping[tuple[str, int], int], newest_ms: float) -> None:
+        self.lag_events = sum(events.values())
 
     def paused(self, topic: str, partition: int, waits: bool) -> None:
         self.waiting[topic, partition] = waits
@@ -250,10 +254,12 @@ def test_an_outage_of_clickhouse_loses_nothing_and_is_said_once(settings: Settin
             assert wait_until(lambda: "store_away" in run.log.events, SECONDS_MAX)
             assert not run.lane.ready.is_set()
             send(settings, RECORDS, records(9, "outage"), partition=2)
+            assert wait_until(lambda: bool(run.counts.lag_events), SECONDS_MAX)
         finally:
             clickhouse.start()
         assert wait_until(lambda: stored(store, "outage") == 21, SECONDS_MAX)
         assert wait_until(run.lane.ready.is_set, SECONDS_MAX)
+        assert wait_until(lambda: run.counts.lag_events == 0, SECONDS_MAX)
     assert run.log.events == ["store_follows", "store_away", "store_back"]
     assert run.log.sentences[0].startswith("inserting 7 rows into records: ClickHouse at ")
 
