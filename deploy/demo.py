@@ -82,7 +82,8 @@ class Demo:
         for entry in manifest["files"]:  # type: ignore[attr-defined]
             file, department, mapping = entry["file"], entry["department"], entry["mapping"]
             line = ("publish", str(files / file), "--department", department, "--mapping", mapping, "--wait", "--json")
-            answer = json.loads(self.command("producers", *line))
+            line += ("--corrects",) if entry["corrects"] else ()
+            answer = json.loads(self.command("producers", *line, *(["--corrects"] if entry["corrects"] else [])))
             if answer["rows"] != sum(answer["outcomes"].values()):
                 raise DemoFailed(f"publishing {file}: {answer['rows']} rows, but {answer['outcomes']}")
             counts = result.setdefault(department, {})
@@ -101,8 +102,9 @@ class Demo:
 
     def _pilot_units(self) -> None:
         rows = self._ask(
-            "SELECT unit, any(name_zh) AS name, any(kind) AS kind, sum(records) AS records "
-            "FROM pilot_unit_counts GROUP BY unit ORDER BY kind, unit"
+            "SELECT u.unit AS unit, u.name_zh AS name, u.kind AS kind, sum(c.records) AS records "
+            "FROM pilot_units AS u LEFT JOIN pilot_unit_counts AS c ON c.unit = u.unit "
+            "GROUP BY unit, name, kind ORDER BY kind, unit"
         )
         table = Table("unit", "名称", "kind", "records")
         table.columns[-1].justify = "right"

@@ -125,10 +125,12 @@ def receipts(
     """Say what became of each row of a submission. Exit code 75: some rows still wait, ask again later."""
     from producers import show
     from producers.journal import Journal
+    from producers.kafka import look
     from producers.receipts import collect, so_far
 
     settings = _settings()
     entry, sent = Journal(settings.home).load(submission)
+    look(settings)  # a broker that is away is said at once, not after the time-out
     result = (collect if wait else so_far)(settings, entry, sent, timeout)
     if as_json:
         _print_json(result.as_json())
@@ -235,7 +237,7 @@ def answer(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     return code if isinstance(code, int) else 0
 

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from producers import show
 from producers.journal import Entry, Journal, key_of, sha256_of
 from producers.mapping import load
-from producers.publisher import Order, Progress, publish
+from producers.publisher import Interrupted, Order, Progress, publish
 from producers.readers import progress_total
 from producers.receipts import RECEIVED_SCHEMA, Result, collect, settle, total
 from schemas.errors import EXIT_RETRY, InputError
@@ -64,7 +64,7 @@ def publish_files(settings: Settings, wanted: Wanted, now: Callable[[], datetime
                 exit_code = error.exit_code
         if command:
             Journal(settings.home).end_steps(command)
-        results = [_result(settings, wanted, bars, entry, lines) for entry, lines in sent]
+        results = _results(settings, wanted, bars, sent)
     _say(wanted, results)
     if wanted.wait and any(result.waiting for result in results):
         return EXIT_RETRY
@@ -92,6 +92,14 @@ def _on_bar(bars: Bars, path: Path) -> Progress:
         bars.update(task, completed=bytes_done)
 
     return Progress(begun, mapped)
+
+
+def _results(settings: Settings, wanted: Wanted, bars: Bars, sent: list[tuple[Entry, pl.DataFrame]]) -> list[Result]:
+    try:
+        return [_result(settings, wanted, bars, entry, lines) for entry, lines in sent]
+    except KeyboardInterrupt:
+        commands = " and ".join(f"xinliu-adapter receipts {entry.submission}" for entry, _ in sent)
+        raise Interrupted(f"waiting for receipts: interrupted; every row is sent, ask later with {commands}") from None
 
 
 def _result(settings: Settings, wanted: Wanted, bars: Bars, entry: Entry, lines: pl.DataFrame) -> Result:

@@ -7,6 +7,7 @@ What was sent is decided by the topic itself; the journal only says where to loo
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Literal
 
 import polars as pl
 
-from schemas.errors import InputError
+from schemas.errors import InputError, Retryable
 
 KEPT_MS = 30 * 86_400_000
 """Receipts are kept for 30 days (`schemas.topics`): an older entry can answer nothing."""
@@ -74,7 +75,8 @@ class Journal:
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "adapter"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with _writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     def begin(self, entry: Entry) -> None:
         """Write the entry down before the first message goes out."""
@@ -83,7 +85,9 @@ class Journal:
     def finish(self, entry: Entry, rows: int, sent: pl.DataFrame) -> Entry:
         """Every message is acknowledged: note the rows and what was sent (`SENT_SCHEMA`)."""
         done = replace(entry, state="sent", rows=rows)
-        sent.write_parquet(self._sent_file(entry.submission))
+        table = io.BytesIO()
+        sent.write_parquet(table)
+        _write_safely(self._sent_file(entry.submission), table.getvalue())
         self._write(done)
         return done
 
@@ -119,7 +123,7 @@ class Journal:
 
     def note_step(self, name: str, submission: str) -> None:
         """Remember that a step is done while the others of its command are not."""
-        _write_safely(self._step_file(name), submission)
+        _write_safely(self._step_file(name), submission.encode())
 
     def end_steps(self, command: str) -> None:
         """Every step of the command is done: the same command is a new one from now on."""
@@ -135,7 +139,9 @@ class Journal:
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold an order for oneself; the system lets go of it when the process ends, however it ends."""
-        with (self._folder / f"{key}.lock").open("w") as file:
+        with _writing(self._folder):
+            file = (self._folder / f"{key}.lock").open("w")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -154,7 +160,7 @@ class Journal:
         return self._folder / f"{name}.step"
 
     def _write(self, entry: Entry) -> None:
-        _write_safely(self._path(entry), json.dumps(asdict(entry), indent=1))
+        _write_safely(self._path(entry), json.dumps(asdict(entry), indent=1).encode())
 
     @staticmethod
     def _read(path: Path) -> Entry:
@@ -164,11 +170,24 @@ class Journal:
         return Entry(**fields)
 
 
-def _write_safely(path: Path, text: str) -> None:
+def _write_safely(path: Path, content: bytes) -> None:
     """Either the old or the new content is there, whatever happens."""
     new = path.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    with _writing(path.parent):
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """A folder that can not be written is said in one sentence; what was sent is on the topic all the same."""
+    try:
+        yield
+    except OSError as error:
+        raise Retryable(
+            f"writing the adapter's journal in {folder}: {(error.strerror or str(error)).lower()}; make room there or "
+            "set XINLIU_HOME to another folder, and run the same command again"
+        ) from error

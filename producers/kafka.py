@@ -110,8 +110,8 @@ def _offsets(settings: Settings, topic: str, partitions: int, spec: OffsetSpec |
 def _no_answer(settings: Settings, error: KafkaException) -> Retryable:
     reason = error.args[0].str()
     return Retryable(
-        f"asking the broker at {settings.kafka}: no answer ({reason}); nothing was sent now, so start the broker "
-        "(make up) or correct XINLIU_BOOTSTRAP_SERVERS, and run the same command again"
+        f"asking the broker at {settings.kafka}: no answer ({reason}); start it (make up) or correct "
+        "XINLIU_BOOTSTRAP_SERVERS, and run the same command again"
     )
 
 

@@ -94,7 +94,10 @@ def publish(
     chunks = read(order.path, order.mapping.layout)
     chunks = chain(list(islice(chunks, 1)), chunks)  # most faults of a file show with its first rows: nothing is begun
     topic, receipts = events_topic(order.department), receipts_topic(order.department)
-    cluster = look(settings)
+    try:
+        cluster = look(settings)
+    except Retryable as error:
+        raise Retryable(f"publishing {order.path}: nothing was sent; {error}") from error
     cluster.require(settings, topic, receipts)
     journal = Journal(settings.home)
     journal.prune(_milliseconds(now()))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from producers.journal import KEPT_MS, SENT_SCHEMA, Entry, Journal, key_of, sha256_of
-from schemas.errors import InputError
+from schemas.errors import InputError, Retryable
 
 LINES = pl.DataFrame(
     {"row": [2, 3], "part": [0, -1], "reason": ["", "person_row"], "detail": ["", ""]}, schema=SENT_SCHEMA
@@ -56,7 +56,7 @@ def test_unknown_and_interrupted_submissions_are_told_apart(tmp_path):
 def test_a_second_process_can_not_publish_the_same_order(tmp_path):
     script = (
         "import sys; from pathlib import Path; from producers.journal import Journal\n"
-        "from schemas.errors import InputError\n"
+        "from schemas.errors import InputError, Retryable\n"
         "try:\n  with Journal(Path(sys.argv[1])).lock('k1'): print('free')\n"
         "except InputError: print('held')"
     )
@@ -89,6 +89,12 @@ def test_the_steps_of_a_command_are_forgotten_together(tmp_path):
     journal.note_step("c2.0", "market-20260101-000000-0002")
     journal.end_steps("c1")
     assert (journal.step("c1.0"), journal.step("c2.0")) == (None, "market-20260101-000000-0002")
+
+
+def test_a_folder_that_can_not_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "adapter").write_text("a file where the folder should be")
+    with pytest.raises(Retryable, match=r"writing the adapter's journal in .*: file exists; make room there or set"):
+        Journal(tmp_path)
 
 
 def test_the_key_tells_content_and_order_apart(tmp_path):
