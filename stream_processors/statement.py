@@ -23,6 +23,7 @@ from stream_processors.clickhouse import ClickHouse
 
 LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day is a day there
 _DOING = "reading what is on record about the subject"
+_UNRECOGNISED = ("?:", "CN-ANY:")  # as reported; what it was recognised as is the canonical identifier beside it
 _KEY_SCHEMES = {"org": "CN-ORG", "reg": "CN-REG"}
 
 _CURRENT = "SELECT * FROM current_records WHERE subject_key = {key:String}"
@@ -179,7 +180,9 @@ def assemble(
     shown = [row for row in rows if row.get("shown", 1)]
     newest_first = sorted(shown, key=lambda row: row["reported_at"], reverse=True)
     identifiers = [row["subject_id"] for row in newest_first]
-    identifiers += [identifier for row in newest_first for identifier in row["subject_ids"]]
+    identifiers += [
+        identifier for row in newest_first for identifier in row["subject_ids"] if not identifier.startswith(_UNRECOGNISED)
+    ]
     ids = {row["record_id"] for row in rows}
     # A record whose publication has ended is closed, whether register has come to say so yet or not.
     closed = Counter(
