@@ -6,13 +6,15 @@ the validation after each decode finds. So a batch that fails is read message by
 other. Neither looks at bytes behind the end of a body.
 """
 
+from __future__ import annotations
+
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import repeat
-from typing import Any
+from typing import Any, cast
 
 import fastavro
 import numpy as np
@@ -24,6 +26,10 @@ from schemas import wire
 from schemas.avro import Message
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
+
+# The two functions of the fast codec that are used. The package carries no types, so they are said here.
+_deserialize: Callable[[Sequence[bytes], str], pa.RecordBatch] = pyruhvro.deserialize_array  # pyrefly: ignore[missing-attribute]
+_serialize: Callable[[pa.RecordBatch, str, int], list[pa.BinaryArray]] = pyruhvro.serialize_record_batch  # pyrefly: ignore[missing-attribute]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +66,14 @@ def _decode_fast(message: Message, values: Sequence[bytes | None], head: bool, b
     """The whole batch at once, or None when anything about it is out of the ordinary."""
     if not values:
         return None
+    present = cast("Sequence[bytes]", values)  # a None among them is the TypeError below
     try:
-        if not all(map(bytes.startswith, values, repeat(wire.frame(message.name)))):  # type: ignore[arg-type]
+        if not all(map(bytes.startswith, present, repeat(wire.frame(message.name)))):
             return None
-        if bytes_max and max(map(len, values)) > bytes_max:  # type: ignore[arg-type]
+        if bytes_max and max(map(len, present)) > bytes_max:
             return None
-        bodies = [value[wire.FRAME_BYTES :] for value in values]  # type: ignore[index]
-    except TypeError:  # a None among them
+        bodies = [value[wire.FRAME_BYTES :] for value in present]
+    except TypeError:
         return None
     return decode_bodies(message, bodies, head=head)
 
@@ -74,7 +81,7 @@ def _decode_fast(message: Message, values: Sequence[bytes | None], head: bool, b
 def decode_bodies(message: Message, bodies: list[bytes], *, head: bool = False) -> pa.RecordBatch | None:
     """Bodies of the newest version to a batch with the fast codec; None when one of them is bad."""
     try:
-        batch = pyruhvro.deserialize_array(bodies, message.head_json if head else message.json)
+        batch = _deserialize(bodies, message.head_json if head else message.json)
         batch.validate(full=True)
     except BaseException as error:  # a panic of the codec is a BaseException
         if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -164,20 +171,27 @@ def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def encode_bodies(message: Message, batch: pa.RecordBatch) -> pa.BinaryArray:
     """A batch with the message's columns (any order, more are ignored) to Avro bodies without framing."""
     narrow = _narrow(message, batch)
-    return pyruhvro.serialize_record_batch(narrow, message.json, 1)[0]
+    return _serialize(narrow, message.json, 1)[0]
 
 
 def encode(message: Message, batch: pa.RecordBatch) -> list[bytes]:
     """A batch to framed messages."""
     if batch.num_rows == 0:
         return []
-    return join(wire.frame(message.name), encode_bodies(message, batch)).to_pylist()
+    return as_bytes(join(wire.frame(message.name), encode_bodies(message, batch)))
 
 
 def join(*parts: bytes | pa.BinaryArray) -> pa.BinaryArray:
     """Concatenate constants and columns of bytes, row by row."""
-    scalars = [pa.scalar(part, pa.binary()) if isinstance(part, bytes) else part for part in parts]
-    return pc.binary_join_element_wise(*scalars, pa.scalar(b"", pa.binary()))
+    constants = [pa.scalar(part, pa.binary()) if isinstance(part, bytes) else part for part in parts]
+    separator = pa.scalar(b"", pa.binary())
+    # The stubs know this function for columns alone or for constants alone; it takes both.
+    return pc.binary_join_element_wise(*constants, separator)  # pyrefly: ignore[no-matching-overload]
+
+
+def as_bytes(column: pa.Array[Any]) -> list[bytes]:
+    """A column without nulls as Python's bytes."""
+    return cast("list[bytes]", column.to_pylist())
 
 
 def encode_one(message: Message, record: dict[str, Any]) -> bytes:

@@ -4,8 +4,10 @@ The same function runs in `xinliu-adapter check`, offline, and in the intake lan
 identified events and rejects out, each input row exactly once on one of the two sides.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -88,7 +90,7 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     identified = _assemble(dated, who, hashes.record_id, hashes.content)
     whole = np.flatnonzero(hashes.missing.is_null().to_numpy())
     if len(whole) < len(good):
-        identified, good = identified.take(pa.array(whole)), good[whole]
+        identified, good = identified.take(whole), good[whole]
     return Examined(identified, good, verdict.rejects())
 
 
@@ -272,7 +274,8 @@ def _assemble(
     )
 
 
-def _one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    return column
+def _one_chunk(column: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    one = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return cast("pa.Array[Any]", one)

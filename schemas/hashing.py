@@ -4,7 +4,9 @@ One representation of an id everywhere: two uint64 columns (high, low) in native
 the wire. The hash functions are fixed by their specifications (xxh3, murmur2), so ids outlive a library version.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -23,7 +25,7 @@ for _value, _character in enumerate(b"0123456789abcdef"):
 def hash_128(frame: pl.DataFrame, columns: list[str]) -> tuple[U64, U64]:
     """xxh3-128 of the columns' text, joined by a unit separator, as (high, low); nulls count as empty text."""
     joined = plh.concat_str([pl.col(c).fill_null("") for c in columns], separator=_SEPARATOR)
-    wide = frame.select(id=joined.nchash.xxh3_128())  # type: ignore[attr-defined]
+    wide = frame.select(id=joined.nchash.xxh3_128())
     halves = wide.select(
         high=(pl.col("id") // (1 << 64)).cast(pl.UInt64), low=(pl.col("id") % (1 << 64)).cast(pl.UInt64)
     )
@@ -33,7 +35,7 @@ def hash_128(frame: pl.DataFrame, columns: list[str]) -> tuple[U64, U64]:
 def hash_64(frame: pl.DataFrame, columns: list[str]) -> U64:
     """xxh3-64 of the columns' text, joined by a unit separator; nulls count as empty text."""
     joined = plh.concat_str([pl.col(c).fill_null("") for c in columns], separator=_SEPARATOR)
-    return frame.select(hash=joined.nchash.xxh3_64())["hash"].to_numpy()  # type: ignore[attr-defined]
+    return frame.select(hash=joined.nchash.xxh3_64())["hash"].to_numpy()
 
 
 def to_hex(*columns: U64) -> pa.StringArray:
@@ -42,22 +44,27 @@ def to_hex(*columns: U64) -> pa.StringArray:
     big_endian = np.ascontiguousarray(np.stack(columns, axis=1).astype(">u8")).view(np.uint8)
     digits = _HEX[big_endian.reshape(count, 8 * len(columns))]
     width = digits.shape[1] * 2
-    ends = pa.py_buffer(np.arange(0, (count + 1) * width, width, dtype=np.int32))
+    ends = pa.py_buffer(np.arange(0, (count + 1) * width, width, dtype=np.int32).data)
     return pa.StringArray.from_buffers(count, ends, pa.py_buffer(digits.tobytes()))
 
 
-def from_hex(column: pa.StringArray | pa.BinaryArray, words: int) -> list[U64]:
+def from_hex(column: pa.Array[Any], words: int) -> list[U64]:
     """Hex text of `words` × 16 characters back to uint64 columns; raises ValueError for another width."""
     count, width = len(column), words * 16
     if count == 0:
         return [np.zeros(0, np.uint64) for _ in range(words)]
-    ends = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + count + 1]
+    ends = _buffer(column, 1, np.int32)[column.offset : column.offset + count + 1]
     if not (np.diff(ends) == width).all():
         raise ValueError(f"an id is not {width} characters long")
-    text = np.frombuffer(column.buffers()[2], np.uint8)[ends[0] : ends[-1]].reshape(count, width)
+    text = _buffer(column, 2, np.uint8)[ends[0] : ends[-1]].reshape(count, width)
     nibbles = _NIBBLE[text]
     joined = ((nibbles[:, 0::2] << 4) | nibbles[:, 1::2]).reshape(count, words, 8)
     return [np.ascontiguousarray(joined[:, word]).view(">u8").reshape(count).astype(np.uint64) for word in range(words)]
+
+
+def _buffer(column: pa.Array[Any], number: int, kind: type[np.generic]) -> np.ndarray[Any, Any]:
+    """One of the buffers of a column that is not empty, so that it has them all."""
+    return np.frombuffer(memoryview(cast("pa.Buffer", column.buffers()[number])), kind)
 
 
 _MIX_1, _MIX_2 = np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -94,9 +101,11 @@ def _murmur2(keys: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dt
     count, length = keys.shape
     hashes = np.full(count, _MURMUR_SEED ^ length, np.uint32)
     whole = length // 4
-    words = np.ascontiguousarray(keys[:, : whole * 4]).view("<u4").astype(np.uint32) if whole else None
+    words = np.zeros((count, 0), np.uint32)
+    if whole:
+        words = np.ascontiguousarray(keys[:, : whole * 4]).view("<u4").astype(np.uint32)
     for index in range(whole):
-        word = words[:, index] * _MURMUR_M  # type: ignore[index]
+        word = words[:, index] * _MURMUR_M
         word ^= word >> np.uint32(24)
         word *= _MURMUR_M
         hashes *= _MURMUR_M

@@ -105,7 +105,8 @@ def _content(frame: pl.DataFrame) -> U64:
     content = np.zeros(frame.height, np.uint64)
     for position, column in enumerate(_material_columns(frame), start=1):
         seed = np.uint64(position)
-        content = mix(content ^ seed, _hash_of(column)) if column is not None else mix(content ^ seed, seed)
+        said = np.full(1, seed) if column is None else _hash_of(column)
+        content = mix(content ^ seed, said)
     closes = frame["operation"].is_in(CLOSING)
     if closes.any():
         rows = closes.arg_true()

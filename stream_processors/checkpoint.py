@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import zlib
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +42,7 @@ class Checkpoint:
         self._partition = partition
         self._identity = identity
         self._index = index
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._rows_written = 0
 
     def load(self, end_offset: int) -> tuple[int, str]:
@@ -98,7 +99,7 @@ class Checkpoint:
             file = self._path.open("r+b", buffering=0)
             file.truncate(position)
             file.seek(position)
-            self._file = file  # type: ignore[assignment]
+            self._file = file
         except OSError as error:
             self._give_up(error)
 
@@ -120,17 +121,17 @@ class Checkpoint:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = fresh.open("wb", buffering=0)
-            _write_whole(file, self._head(self._index.capacity))  # type: ignore[arg-type]
+            _write_whole(file, self._head(self._index.capacity))
             self._rows_written = 0
-            self._write_frame(file, offset, self._index.taken())  # type: ignore[arg-type]
+            self._write_frame(file, offset, self._index.taken())
             os.replace(fresh, self._path)
             if self._file is not None:
                 self._file.close()
-            self._file = file  # type: ignore[assignment]
+            self._file = file
         except OSError as error:
             self._give_up(error)
 
-    def _write_frame(self, file: BinaryIO, offset: int, places: Any) -> None:
+    def _write_frame(self, file: FileIO, offset: int, places: Any) -> None:
         body = (
             places.astype(np.int64).tobytes() + self._index.keys[places].tobytes() + self._index.slots[places].tobytes()
         )
@@ -160,7 +161,7 @@ class Checkpoint:
             self._file = None
 
 
-def _write_whole(file: BinaryIO, data: bytes) -> None:
+def _write_whole(file: FileIO, data: bytes) -> None:
     """An unbuffered write may take a part only, on a full disk for one."""
     left = memoryview(data)
     while left:

@@ -100,6 +100,29 @@ class Folded:
     markers: list[tuple[Array, Array, Array, Array]] = field(default_factory=list)
     """(rows, high, low, status) of new markers."""
 
+    def put(self, rows: Array, part: Folded) -> None:
+        """Take what became of some of the reports, which lie in these rows."""
+        for name in _COLUMNS:
+            getattr(self, name)[rows] = getattr(part, name)
+        self.markers += [(rows[brought_by], high, low, status) for brought_by, high, low, status in part.markers]
+
+
+_COLUMNS = ("outcome", "revision", "status", "rank", "content", "content_order", "status_order", "rewrites")
+
+
+def blank_folded(count: int) -> Folded:
+    """Nothing decided yet of `count` reports."""
+    return Folded(
+        outcome=np.zeros(count, np.uint8),
+        revision=np.zeros(count, np.uint32),
+        status=np.zeros(count, np.uint8),
+        rank=np.zeros(count, np.uint8),
+        content=np.zeros(count, np.uint64),
+        content_order=np.zeros(count, np.int64),
+        status_order=np.zeros(count, np.int64),
+        rewrites=np.zeros(count, bool),
+    )
+
 
 def order_of(version_ms: Array, day: Array) -> Array:
     """One sortable number from a source version (milliseconds, 0 = none) and a date (days since 1970, minimum = none).
@@ -119,17 +142,7 @@ def fold(index: Index, reports: Reports, today: int) -> Folded:
         today: days since 1970; a record whose publication ended before it is expired on arrival.
     """
     index.reserve(2 * len(reports))
-    count = len(reports)
-    folded = Folded(
-        np.zeros(count, np.uint8),
-        np.zeros(count, np.uint32),
-        np.zeros(count, np.uint8),
-        np.zeros(count, np.uint8),
-        np.zeros(count, np.uint64),
-        np.zeros(count, np.int64),
-        np.zeros(count, np.int64),
-        np.zeros(count, bool),
-    )
+    folded = blank_folded(len(reports))
     for rows in _rounds(reports):
         _fold_round(index, reports, rows, today, folded)
     return folded

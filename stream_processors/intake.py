@@ -26,6 +26,7 @@ from schemas.topics import EVENT_BYTES_MAX, IDENTIFIED, QUARANTINE, department_o
 from stream_processors.kafka import Batch
 from stream_processors.lane import Output, Work
 from stream_processors.receipts import receipts
+from stream_processors.unknown_schemas import before_unknown
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -57,16 +58,15 @@ class Intake:
         decoded = codec.decode(CREDIT_EVENT, batch.values, careful=self._careful, bytes_max=EVENT_BYTES_MAX)
         self._careful = False
         self._unknown = decoded.unknown
-        faults = decoded.faults
         if decoded.unknown:
-            keep, decoded, faults = _before_unknown(batch, decoded)
-            if len(keep) == 0:
+            batch, decoded = before_unknown(batch, decoded)
+            if len(batch) == 0:
                 return Work([])
         departments = _departments(batch)
         who = departments[0] if len(set(departments)) == 1 else pl.Series(departments).gather(decoded.rows)
         examined = examine(decoded.batch, who, self._reference)
         identified = _with_source(examined, batch, decoded.rows)
-        rejects = _rejects(examined, decoded.rows, faults)
+        rejects = _rejects(examined, decoded.rows, decoded.faults)
         outputs = [
             _identified(identified, self._partitions),
             _quarantined(rejects, batch, departments, decoded),
@@ -101,22 +101,6 @@ class Intake:
         """There is no state."""
 
 
-def _before_unknown(batch: Batch, decoded: codec.Decoded) -> tuple[Rows, codec.Decoded, list[tuple[int, str]]]:
-    """Only what lies before the first unknown schema id of its partition: the rest waits there, in order."""
-    limit: dict[tuple[str, int], int] = {}
-    for index, _ in decoded.unknown:
-        limit.setdefault((batch.topics[index], int(batch.partitions[index])), int(batch.offsets[index]))
-
-    def passes(index: int) -> bool:
-        bound = limit.get((batch.topics[index], int(batch.partitions[index])))
-        return bound is None or int(batch.offsets[index]) < bound
-
-    at = np.array([i for i, row in enumerate(decoded.rows.tolist()) if passes(row)], np.int64)
-    faults = [(index, reason) for index, reason in decoded.faults if passes(index)]
-    kept = codec.Decoded(decoded.batch.take(pa.array(at)), decoded.rows[at], faults, decoded.unknown)
-    return np.concatenate([kept.rows, np.array([i for i, _ in faults], np.int64)]), kept, faults
-
-
 def _departments(batch: Batch) -> list[str]:
     names = {topic: department_of(topic) for topic in set(batch.topics)}
     return [names[topic] for topic in batch.topics]
@@ -132,7 +116,7 @@ def _with_source(examined: Examined, batch: Batch, decoded_rows: Rows) -> pa.Rec
 
 
 def _identified(identified: pa.RecordBatch, partitions: int) -> Output:
-    keys = [key.encode() for key in identified["subject_key"].to_pylist()]
+    keys = codec.as_bytes(identified["subject_key"].cast(pa.binary()))
     places = partition_of(keys, partitions) if keys else np.zeros(0, np.int32)
     return Output(IDENTIFIED, codec.encode(IDENTIFIED_EVENT, identified), keys, places.tolist())
 
@@ -185,7 +169,7 @@ def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], de
     aside = rejects.filter(pl.col("outcome") == "quarantined")
     at, rows = aside["at"].to_numpy(), aside["row"].to_numpy()
     read = np.flatnonzero(rows >= 0)
-    events = pl.DataFrame(pl.from_arrow(decoded.batch.take(pa.array(rows[read]))))
+    events = pl.DataFrame(pl.from_arrow(decoded.batch.take(rows[read])))
     known = events.select("submission", "source_row", "source_part", "event_id", "mapping", "category", "reported_at")
     found = known.with_columns(
         index=pl.Series(read, dtype=pl.Int64), event=pl.Series(events.write_ndjson().splitlines(), dtype=pl.String)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from confluent_kafka import (
@@ -92,7 +92,7 @@ def batch_of(messages: Sequence[Message]) -> Batch:
     return Batch(
         list(map(kind.value, messages)),
         list(map(kind.key, messages)),
-        list(map(kind.topic, messages)),
+        cast("list[str]", list(map(kind.topic, messages))),
         np.fromiter(map(kind.partition, messages), np.int32, count),
         np.fromiter(map(kind.offset, messages), np.int64, count),
         np.fromiter((stamp[1] for stamp in map(kind.timestamp, messages)), np.int64, count),
@@ -214,12 +214,12 @@ def end_offsets(
 ) -> dict[int, int]:
     """End of each partition: the high watermark, or the last stable offset for a read-committed reader."""
     level = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
-    return _offsets(settings, topic, OffsetSpec.latest(), level, partitions)
+    return _offsets(settings, topic, cast("OffsetSpec", OffsetSpec.latest()), level, partitions)
 
 
 def begin_offsets(settings: Settings, topic: str) -> dict[int, int]:
     """First offset still kept of each partition."""
-    return _offsets(settings, topic, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED, None)
+    return _offsets(settings, topic, cast("OffsetSpec", OffsetSpec.earliest()), IsolationLevel.READ_UNCOMMITTED, None)
 
 
 def _offsets(
@@ -289,9 +289,9 @@ def read_all(
                 if error is None:
                     good.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    partition, offset = message.partition(), message.offset()
-                    if offset is not None and offset >= ends.get(partition, 0):  # type: ignore[arg-type]
-                        left.discard(partition)  # type: ignore[arg-type]
+                    partition, offset = cast("int", message.partition()), message.offset()
+                    if offset is not None and offset >= ends.get(partition, 0):
+                        left.discard(partition)
                 elif error.fatal():
                     raise Retryable(f"reading {topic}: {error.str()}")
             if good:

@@ -15,11 +15,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from schemas.errors import EXIT_STOP, Stop
 from schemas.settings import Settings
@@ -110,7 +117,7 @@ class Lane:
         self._committed_at = time.monotonic()
         self._beat = time.monotonic()
         self._restoring = False
-        self._tracked: dict[int, int] = {}
+        self._tracked: dict[int, int | None] = {}
         self._needs_restore = False
         self._paused: dict[tuple[str, int], int] = {}
         self.ready = threading.Event()
@@ -276,10 +283,11 @@ class Lane:
         self._opened_at = None
         self._committed_at = time.monotonic()
         producer.poll(0)
-        if None in self._tracked.values():
+        tracked = {partition: offset for partition, offset in self._tracked.items() if offset is not None}
+        if len(tracked) < len(self._tracked):
             raise Stop("committing: the broker did not say where the last message lies")
         self._doing = "keeping the state"
-        self._processor.committed(self._tracked)
+        self._processor.committed(tracked)
         self._metrics.committed(work.counts, time.perf_counter() - started)
         return True
 
@@ -302,14 +310,14 @@ class Lane:
             partitions[rest].tolist(),
         )
         for partition, i in last.items():
-            self._tracked[partition] = None  # type: ignore[assignment]
+            self._tracked[partition] = None
             self._producer.produce(
                 output.topic, output.values[i], output.keys[i], partition, on_delivery=self._delivered
             )
 
-    def _delivered(self, error: object, message: object) -> None:
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._tracked[message.partition()] = message.offset() + 1  # type: ignore[attr-defined]
+            self._tracked[cast("int", message.partition())] = cast("int", message.offset()) + 1
 
     def _after_abort(self, why: str) -> None:
         """Back to what is committed: the state without the batch, the consumer before it."""

@@ -187,7 +187,8 @@ def _app(hosted: Hosted, settings: Settings) -> faust.App:
         def __post_init__(self) -> None:
             self.ended = threading.Event()
 
-        async def on_start(self) -> None:
+        # `typing` has `override` from Python 3.12 on only.
+        async def on_start(self) -> None:  # pyrefly: ignore[missing-override-decorator]
             threading.Thread(target=self._run_lane, name=f"lane-{hosted.name}", daemon=True).start()
 
         def _run_lane(self) -> None:
@@ -203,7 +204,7 @@ def _app(hosted: Hosted, settings: Settings) -> faust.App:
             if not hosted.stop.is_set():
                 _die(hosted.name, "the lane's loop ended by itself")
 
-        async def on_stop(self) -> None:
+        async def on_stop(self) -> None:  # pyrefly: ignore[missing-override-decorator]
             hosted.stop.set()
             await asyncio.to_thread(self.ended.wait, 30)
 
