@@ -21,7 +21,8 @@ from stream_processors.checks.outcomes import receipt_rows
 from stream_processors.checks.places import Departments, frame_places
 from stream_processors.index import Index
 from stream_processors.kafka import Batch
-from stream_processors.register import Register, replay
+from stream_processors.register import Register
+from stream_processors.restore import replay
 
 P = 2
 REFERENCE = load()
