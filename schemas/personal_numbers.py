@@ -21,7 +21,7 @@ from typing import Literal, get_args
 
 from stdnum.br import cpf
 
-from schemas.reference.codes import provinces
+from schemas.reference.codes import provinces, uscc_prefixes
 from schemas.reference.tables import read_table
 from schemas.uscc import INVISIBLE, compact_code, is_org_code, is_registration_number, is_uscc
 
@@ -125,9 +125,14 @@ def _judge_18(number: str) -> PersonalKind | None:
     """18 characters: a resident first, an organisation second, and in doubt a resident who was mistyped."""
     if is_foreign_resident(number):
         return "foreign_permanent_resident"
-    if looks_like_resident_id(number) and (has_id_check(number) or not is_uscc(number)):
+    if looks_like_resident_id(number) and (has_id_check(number) or not _is_organisation(number)):
         return "resident_id"
     return None
+
+
+def _is_organisation(number: str) -> bool:
+    """Whether both checks of a unified code are right, and a registrar gives out such codes."""
+    return is_uscc(number) and number[:2] in uscc_prefixes()
 
 
 def _is_bank_card(number: str) -> bool:
@@ -307,7 +312,9 @@ def _judge_resident_groups(joined: str, sizes: tuple[int, ...], dotted: bool) ->
     number = joined[:18]
     usual = not dotted and (_is_single(sizes) or sizes in _USUAL_GROUPS_18)
     right = has_id_check(number)
-    if is_foreign_resident(number) or (looks_like_resident_id(number) and (right or (usual and not is_uscc(number)))):
+    if is_foreign_resident(number) or (
+        looks_like_resident_id(number) and (right or (usual and not _is_organisation(number)))
+    ):
         return "resident_id" if len(joined) == 18 else "person_tax_number"
     return None
 

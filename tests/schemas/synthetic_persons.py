@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from datetime import date, timedelta
 
+from reference_uscc import plain_fault
+
 _PROVINCES = ("11", "13", "31", "32", "37", "41", "44", "51", "61", "65")
 _ABROAD = ("840", "156", "276", "392", "410", "826", "124", "036")  # numbers of ISO 3166-1
 
@@ -31,8 +33,12 @@ def resident_id(dice: random.Random) -> str:
 
 
 def mistyped_resident_id(dice: random.Random) -> str:
-    number = resident_id(dice)
-    return number[:17] + dice.choice([digit for digit in "0123456789X" if digit != number[17]])
+    """With a wrong check digit, and no good code of an organisation either (one in some hundreds is)."""
+    while True:
+        number = resident_id(dice)
+        number = number[:17] + dice.choice([digit for digit in "0123456789X" if digit != number[17]])
+        if plain_fault(number) is not None:
+            return number
 
 
 def residence_permit(dice: random.Random) -> str:
@@ -41,8 +47,11 @@ def residence_permit(dice: random.Random) -> str:
 
 
 def foreign_resident(dice: random.Random) -> str:
-    place = f"9{dice.choice(_PROVINCES)}{dice.choice(_ABROAD)}"
-    first17 = f"{place}{_birth(dice):%Y%m%d}{dice.randrange(1000):03d}"
+    return card(dice, dice.choice(_ABROAD))
+
+
+def card(dice: random.Random, country: str) -> str:
+    first17 = f"9{dice.choice(_PROVINCES)}{country}{_birth(dice):%Y%m%d}{dice.randrange(1000):03d}"
     return first17 + _mod_11_2(first17)
 
 
@@ -104,6 +113,7 @@ def _grouped(separator: str) -> Callable[[str], str]:
 PLAIN: dict[str, Callable[[str], str]] = {
     "plain": str,
     "full width": lambda number: "".join(chr(ord(character) + 0xFEE0) for character in number),
+    "mathematical": lambda number: "".join(chr(0x1D7CE + int(c)) if c.isdigit() else c for c in number),
     "lower case": str.lower,
     "zero width within": lambda number: "\u200b".join(number),
     "soft hyphen within": lambda number: number[:5] + "\u00ad" + number[5:],

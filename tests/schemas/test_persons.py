@@ -108,10 +108,23 @@ def test_the_columns_say_what_one_text_at_a_time_says(values: list[str], is_code
     assert found.to_list() == expected
 
 
-def test_a_number_at_the_border_of_two_blocks_is_found() -> None:
-    number = "110101199003074258"
-    for before in range((1 << 18) - 40, (1 << 18) + 4):
-        assert screen(pl.DataFrame({"text": ["a" * before + "：" + number]}), ["text"]).to_list() == ["resident_id"]
+@pytest.mark.parametrize(
+    "number", ["110101199003074258", "13912345678", "E12345678", "GODE561231GR8", "１３９１２３４５６７８"]
+)
+def test_a_number_at_the_border_of_two_blocks_is_found(number: str) -> None:
+    block = 1 << 18
+    for before in range(block - 40, block + 4):
+        frame = pl.DataFrame({"text": ["a" * (before - 1) + " " + number]})
+        assert screen(frame, ["text"]).to_list() == [screen_text(number)]
+
+
+def test_a_card_of_a_country_that_is_none_is_no_card() -> None:
+    """All-digit codes of enterprises begin with 9 as well: region 3701 would be province 13 and country 701."""
+    dice = random.Random(7)
+    for country, kind in (("840", "foreign_permanent_resident"), ("101", None), ("701", None)):
+        card = made.card(dice, country)
+        assert screen_text(card, is_code=True) == kind
+        assert screen(pl.DataFrame({"code": [card]}), [], ["code"]).to_list() == [kind]
 
 
 def test_nulls_and_empty_frames_hold_nothing() -> None:
