@@ -20,6 +20,7 @@ from schemas.identify import CLOSING, identify
 from schemas.persons import screen
 from schemas.reasons import REASONS
 from schemas.reference import Reference
+from schemas.schemes import subject_tables
 from schemas.subjects import keeps_names, resolve_subjects
 
 _TEXTS = (
@@ -76,7 +77,7 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     verdict.reject("operation_unknown", _where(~spelled["operation"].is_in(OPERATIONS), "operation"))
     verdict.reject("value_too_long", _too_long(spelled))
 
-    subjects = resolve_subjects(spelled["subject_ids"])
+    subjects = resolve_subjects(spelled["subject_ids"], subject_tables(reference.directory))
     verdict.reject_each(subjects["reason"], subjects["reason_detail"])
 
     good = verdict.good()

@@ -34,11 +34,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """All reference tables of one platform, checked against each other."""
+    """All reference tables of one platform, checked against each other.
+
+    Attributes:
+        directory: the folder that replaces some of them, None for the shipped ones; `schemas.schemes.subject_tables`
+            takes it, too. (The person guard always uses the shipped tables: no folder can weaken it.)
+    """
 
     regions: Regions
     authorities: Authorities
     pilot_units: PilotUnits
+    directory: Path | None = None
 
     @property
     def departments(self) -> Mapping[str, Department]:
@@ -64,4 +70,4 @@ class Reference:
 
 def load(directory: Path | None = None) -> Reference:
     """Read and check every table, from `directory` where it replaces one. Raises ConfigurationError with a sentence."""
-    return Reference(load_regions(directory), load_authorities(directory), load_pilot_units(directory))
+    return Reference(load_regions(directory), load_authorities(directory), load_pilot_units(directory), directory)

@@ -14,6 +14,8 @@ from schemas import reference
 from schemas.errors import ConfigurationError
 from schemas.reference.pilot_units import UNITS_MAX, UNITS_MINIMUM, ZONE_GROUPS, load_pilot_units
 from schemas.reference.regions import load_regions
+from schemas.schemes import subject_tables
+from schemas.subjects import resolve_subject
 from schemas.uscc import examine_uscc
 
 REGION_CASES = cases("regions")
@@ -240,6 +242,13 @@ def test_a_folder_replaces_tables_file_by_file(tmp_path: Path) -> None:
     assert "courts" in tables.departments
     assert "court" in reference.load().departments
     assert tables.regions.is_known("370100")
+
+
+def test_subjects_are_resolved_with_the_tables_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "uscc_overrides.csv").write_text("code,source\n91110000600037341M,a test\n", "utf-8")
+    ids = ["CN-USCC:91110000600037341M"]
+    assert resolve_subject(ids, subject_tables(reference.load(tmp_path).directory)).warning == "check_overridden"
+    assert resolve_subject(ids, subject_tables(reference.load().directory)).reason == "subject_code_invalid"
 
 
 def test_a_table_without_a_column_is_refused_with_a_sentence(tmp_path: Path) -> None:
