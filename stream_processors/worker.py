@@ -7,12 +7,12 @@ to end, the process ends at once with 70: a worker's orderly shutdown may hang o
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +20,8 @@ from typing import Any, Protocol
 import faust
 import structlog
 from confluent_kafka import KafkaException, TopicCollection
-from mode import Service
+from faust.app.base import BootStrategy
+from mode import Service, ServiceT
 
 from schemas.errors import EXIT_STOP, Retryable, XinliuError
 from schemas.reference import load
@@ -125,8 +126,14 @@ def identity_of(settings: Settings) -> dict[str, Any]:
 
 def _count_start(path: Path) -> int:
     """How often this lane was started since its folder was made."""
-    starts = int(path.read_text()) + 1 if path.exists() else 1
-    path.write_text(str(starts))
+    try:
+        starts = int(path.read_text()) + 1
+    except (OSError, ValueError):  # the first start, or the end came in the middle of the last line below
+        starts = 1
+    try:
+        path.write_text(str(starts))
+    except OSError as error:
+        log.warning("the number of starts is not kept", why=error.strerror, what_now=f"make room in {path.parent}")
     return starts
 
 
@@ -147,23 +154,41 @@ def run(name: str, settings: Settings) -> None:
     app.main()
 
 
+class _NoKafkaOfItsOwn(BootStrategy):
+    """Web pages and services only.
+
+    A lane's worker has no agents, so Faust's consumer would read nothing; but the lane would wait for it: after a
+    kill -9 until the broker has given up the dead member of Faust's group (60 s measured, 0 without), and while the
+    broker is away it would end the process.
+    """
+
+    enable_kafka = False
+
+    def server(self) -> Iterable[ServiceT]:  # pyrefly: ignore[missing-override-decorator]
+        return self._chain(self.sensors(), self.web_server())
+
+
+class _Host(faust.App):
+    """A Faust app that hosts a lane."""
+
+    BootStrategy = _NoKafkaOfItsOwn
+
+    async def _wait_for_table_recovery_completed(self) -> bool:  # pyrefly: ignore[missing-override-decorator]
+        return False  # there are no tables, and no consumer that would say so
+
+
 def _app(hosted: Hosted, settings: Settings) -> faust.App:
     """A Faust app with nothing in it but the lane. The reasons for each option are in the design's notes on Faust."""
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # it writes a hundred lines a second while a broker is away
     data = settings.home / "faust" / f"{hosted.name}-{settings.slot}"
     data.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
+    app = _Host(
         f"xinliu-{hosted.name}-worker-{settings.slot}",
         broker=";".join(f"kafka://{server}" for server in settings.kafka.split(",")),
         store="memory://",
         datadir=str(data),
         key_serializer="raw",
         value_serializer="raw",
-        topic_partitions=1,
-        topic_replication_factor=settings.replication_factor,
         table_standby_replicas=0,
-        topic_disable_leader=False,  # without a leader topic and without agents a worker has nothing to subscribe to
-        consumer_auto_offset_reset="earliest",
         web_router_enabled=False,
         web_tables_enabled=False,
         worker_redirect_stdouts=False,

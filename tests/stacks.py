@@ -144,7 +144,9 @@ def _differences(answer: str) -> Any:
         report = json.loads(answer)
     except ValueError:
         return answer
-    failed = [(check["name"], check["differences"], check["examples"][:5]) for check in report["checks"] if not check["ok"]]
+    failed = [
+        (check["name"], check["differences"], check["examples"][:5]) for check in report["checks"] if not check["ok"]
+    ]
     return failed, report["unjudged"]
 
 

@@ -28,7 +28,7 @@ _TICK_SECONDS = 0.1
 _LOCK_SECONDS_MAX = 2.0
 RESTART_SECONDS_FIRST = 0.2
 RESTART_SECONDS_MAX = 10.0
-HEALTHY_AFTER_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 5.0  # of being ready: what fails at its start never comes so far
 
 
 class StackPaths:
@@ -59,14 +59,14 @@ class StackPaths:
 
 
 class Backoff:
-    """How long to wait before the next start: doubling, and from the beginning after a life of some length."""
+    """How long to wait before the next start: doubling, and from the beginning after some time of being ready."""
 
     def __init__(self) -> None:
         self._next_seconds = RESTART_SECONDS_FIRST
 
-    def after_life_of(self, seconds: float) -> float:
-        """The wait after a process that lived so long."""
-        if seconds >= HEALTHY_AFTER_SECONDS:
+    def after_life_of(self, ready_seconds: float) -> float:
+        """The wait after a process that was ready for so long."""
+        if ready_seconds >= HEALTHY_AFTER_SECONDS:
             self._next_seconds = RESTART_SECONDS_FIRST
         wait_seconds = self._next_seconds
         self._next_seconds = min(2 * wait_seconds, RESTART_SECONDS_MAX)
@@ -81,6 +81,7 @@ class Keeper:
         self._part = part
         self._backoff = Backoff()
         self._launched_at = 0.0
+        self._ready_at: float | None = None
         self._launch_at = 0.0
         self._was_ready = False
         self.status = PartStatus(part.name, ports=list(part.ports), url=part.url, log_file=str(log_file))
@@ -100,6 +101,7 @@ class Keeper:
         elif state == "starting" and self._part.ready():
             self.status.state = "ready"
             self._was_ready = True
+            self._ready_at = now_seconds
             logger.info("%s is ready, %.1f s after its start", self._part.name, now_seconds - self._launched_at)
 
     @property
@@ -118,6 +120,7 @@ class Keeper:
     def _launch(self, now_seconds: float) -> None:
         self._process.launch()
         self._launched_at = now_seconds
+        self._ready_at = None
         self.status.state = "starting"
         self.status.pid, self.status.identity = self._process.pid, self._process.identity
         logger.info("started %s as process %s", self._part.name, self.status.pid)
@@ -130,7 +133,7 @@ class Keeper:
             logger.info("%s is done", self._part.name)
             return
         lived_seconds = now_seconds - self._launched_at
-        wait_seconds = self._backoff.after_life_of(lived_seconds)
+        wait_seconds = self._backoff.after_life_of(0.0 if self._ready_at is None else now_seconds - self._ready_at)
         self._launch_at = now_seconds + wait_seconds
         self.status.state = "restarting"
         self.status.restarts += 1
