@@ -16,6 +16,7 @@ import pyarrow as pa
 from schemas import normalise
 from schemas.avro import IDENTIFIED_EVENT, OPERATIONS
 from schemas.catalogue import catalogue
+from schemas.hashing import hash_64
 from schemas.identify import CLOSING, identify
 from schemas.persons import screen
 from schemas.reasons import REASONS
@@ -36,7 +37,10 @@ _TEXTS = (
     "legal_bases",
 )
 _CODES = ("subject_ids", "authority_code", "region")
-_WORDS = ("submission", "mapping", "category", "operation", "faults")  # few different values in a batch
+_WORDS = ("submission", "mapping", "category", "operation", "subject_kind", "faults")  # few different values in a batch
+_AMOUNTS = ("fine_fen", "confiscated_fen", "amount_fen")
+_AMOUNT_LIKE_A_NUMBER = 10**14  # fen; from 15 digits on, what stands in a column of amounts may be somebody's number
+_FIELD_NAME = "^[a-z_]{1,40}$"
 _NAMES_LONGEST = 400
 _TEXT_LONGEST = 8_000
 
@@ -68,7 +72,7 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     frame = pl.DataFrame(pl.from_arrow(events))
     verdict = _Verdict(frame.height)
 
-    personal = screen(frame, (*_TEXTS, *_odd_words(frame)), _CODES)
+    personal = screen(frame, (*_TEXTS, *_odd_words(frame), *_huge_amounts(frame)), _CODES)
     verdict.reject("personal_number", personal)
     verdict.reject_faults(frame["faults"])
 
@@ -118,7 +122,10 @@ class _Verdict:
         self._add(rows[bad], pl.Series([reason] * len(bad), dtype=pl.String), details.gather(bad))
 
     def reject_faults(self, faults: pl.Series) -> None:
-        """The adapter's own words: `reason:field`; a word that is no reason of ours counts as unreadable."""
+        """The adapter's own words: `reason:field`; a word that is no reason of ours counts as unreadable.
+
+        What is not spelled like a field's name is left out: a receipt must not say what a cell held.
+        """
         lengths = faults.list.len()
         if not lengths.sum():
             return
@@ -128,7 +135,9 @@ class _Verdict:
         reasons = pl.select(
             pl.when(parts["field_0"].is_in(known)).then(parts["field_0"]).otherwise(pl.lit("value_unreadable"))
         ).to_series()
-        self._take((lengths > 0).to_numpy(), reasons, parts["field_1"])
+        named = parts["field_1"].str.contains(_FIELD_NAME)
+        fields = pl.select(pl.when(named).then(parts["field_1"]).otherwise(pl.lit(""))).to_series()
+        self._take((lengths > 0).to_numpy(), reasons, fields)
 
     def _take(self, bad: np.ndarray[Any, np.dtype[np.bool_]], reason: str | pl.Series, details: pl.Series) -> None:
         rows = np.flatnonzero(bad & ~self._bad)
@@ -161,11 +170,19 @@ def _where(condition: pl.Series, detail: str) -> pl.Series:
 
 def _odd_words(frame: pl.DataFrame) -> list[str]:
     """Those columns of few values in which something else than our own words stands, so that the guard reads them."""
-    usual = r"^[a-z-]{0,40}(?:-\d{8}-\d{6}-[0-9a-f]{4,8})?$|^[a-z][a-z0-9-]{0,40}@\d{1,4}$|^[a-z_]{1,40}:[a-z_]{0,40}$"
+    usual = r"^[a-z_-]{0,40}(?:-\d{8}-\d{6}-[0-9a-f]{4,8})?$|^[a-z][a-z0-9-]{0,40}@\d{1,4}$|^[a-z_]{1,40}:[a-z_]{0,40}$"
     odd = [name for name in _WORDS if not _unique_texts(frame[name]).str.contains(usual).all(ignore_nulls=True)]
     if not (frame["event_id"].str.len_bytes() == 32).all() or frame["event_id"].str.contains("[^0-9a-f]").any():
         odd.append("event_id")
     return odd
+
+
+def _huge_amounts(frame: pl.DataFrame) -> list[str]:
+    """Those columns of amounts that hold one with as many digits as a personal number."""
+    largest = frame.select(pl.col(_AMOUNTS).max()).row(0)
+    return [
+        name for name, fen in zip(_AMOUNTS, largest, strict=True) if fen is not None and fen >= _AMOUNT_LIKE_A_NUMBER
+    ]
 
 
 def _unique_texts(column: pl.Series) -> pl.Series:
@@ -176,8 +193,8 @@ def _unique_texts(column: pl.Series) -> pl.Series:
 
 def _spell(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
     """One spelling for every text, and the authority found by its code or by one of its names."""
-    authority_names = normalise.names(frame["authority_name"])
-    authorities = reference.resolve_authorities(authority_names, frame["authority_code"])
+    authorities = _authorities(frame, reference)
+    authority_names = authorities["authority_name"]
     return frame.with_columns(
         normalise.names(frame["subject_name"]),
         authority_names,
@@ -194,6 +211,15 @@ def _spell(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         classes=normalise.lists(frame["classes"]),
         legal_bases=normalise.lists(frame["legal_bases"]),
     )
+
+
+def _authorities(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Name, code and region of each row's authority. A batch names few of them: each pair is looked up once."""
+    pairs = hash_64(frame, ["authority_name", "authority_code"])
+    _, first, which = np.unique(pairs, return_index=True, return_inverse=True)
+    few = frame.select("authority_name", "authority_code")[first]
+    names = normalise.names(few["authority_name"])
+    return reference.resolve_authorities(names, few["authority_code"]).with_columns(authority_name=names)[which]
 
 
 def _too_long(frame: pl.DataFrame) -> pl.Series:

@@ -5,7 +5,7 @@ material fields: what a reader of the record would call a change. Where it came 
 name is spelled is not material.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ _MATERIAL_NUMBERS = (
     "published_until",
 )
 _NO_NUMBER = -(2**63)
+_PARTS_MAX = 6  # of an identity; a constant, since the hash covers the empty places too
 CLOSING = ("annul", "withdraw", "repair")
 
 
@@ -64,27 +65,43 @@ def identify(frame: pl.DataFrame, categories: Mapping[str, Category]) -> Identif
         categories: the catalogue; each row's category is one of them.
     """
     frame = frame.with_columns(document_part=document_identity(frame["document_number"]))
-    present = frame["category"].unique().to_list()
-    used = [categories[name] for name in present]
-    values: dict[str, pl.Expr] = {}
-    missing = pl.lit(None, pl.String)
-    for part in dict.fromkeys(part for category in used for part in category.identity):
-        with_part = [category.name for category in used if part in category.identity]
-        applies = pl.lit(True) if len(with_part) == len(used) else pl.col("category").is_in(with_part)
-        value = _value(part)
-        values[f"part {part.name} {part.optional}"] = pl.when(applies).then(value).otherwise(pl.lit(""))
+    used = [categories[name] for name in frame["category"].unique().to_list()]
+    assert all(len(category.identity) <= _PARTS_MAX for category in used), "a part would be left out of the hash"
+    places = [_place(used, position) for position in range(_PARTS_MAX)]
+    names = [f"part {position}" for position in range(_PARTS_MAX)]
+    parts = frame.select(
+        "category",
+        **dict(zip(names, (value for value, _ in places), strict=True)),
+        missing=pl.coalesce(lacking for _, lacking in places),
+    )
+    high, low = hash_128(parts, ["category", *names])
+    return Identified(to_hex(high, low), to_hex(_content(frame)), parts["missing"])
+
+
+def _place(used: Sequence[Category], position: int) -> tuple[pl.Expr, pl.Expr]:
+    """What stands at one position of each row's identity, and the name of the part that it lacks there, else null.
+
+    Of the row's own category alone: an id must not depend on what else is in the batch.
+    """
+    value, lacking = pl.lit(""), pl.lit(None, pl.String)
+    having: dict[Part, list[str]] = {}
+    for category in used:
+        if position < len(category.identity):
+            having.setdefault(category.identity[position], []).append(category.name)
+    for part, names in having.items():
+        applies = pl.col("category").is_in(names)
+        said = _value(part)
+        value = said if len(names) == len(used) else pl.when(applies).then(said).otherwise(value)
         if not part.optional:
-            missing = pl.when(missing.is_null() & applies & (value == "")).then(pl.lit(part.name)).otherwise(missing)
-    parts = frame.select("category", **values)
-    high, low = hash_128(parts, sorted(parts.columns))
-    return Identified(to_hex(high, low), to_hex(_content(frame)), frame.select(missing=missing)["missing"])
+            lacking = pl.when(applies & (said == "")).then(pl.lit(part.name)).otherwise(lacking)
+    return value, lacking
 
 
 def _value(part: Part) -> pl.Expr:
-    value = pl.lit("")
-    for name in reversed(part.fields):
-        candidate = _FIELD_OF_PART[name]
-        value = candidate if name == part.fields[-1] else pl.when(candidate != "").then(candidate).otherwise(value)
+    """The first field of the part that says something."""
+    *others, value = (_FIELD_OF_PART[name] for name in part.fields)
+    for candidate in reversed(others):
+        value = pl.when(candidate != "").then(candidate).otherwise(value)
     return value
 
 
@@ -104,9 +121,7 @@ def _content(frame: pl.DataFrame) -> U64:
     """
     content = np.zeros(frame.height, np.uint64)
     for position, column in enumerate(_material_columns(frame), start=1):
-        seed = np.uint64(position)
-        said = np.full(1, seed) if column is None else _hash_of(column)
-        content = mix(content ^ seed, said)
+        content = mix(content ^ np.uint64(position), column)
     closes = frame["operation"].is_in(CLOSING)
     if closes.any():
         rows = closes.arg_true()
@@ -117,21 +132,30 @@ def _content(frame: pl.DataFrame) -> U64:
     return content
 
 
-def _material_columns(frame: pl.DataFrame) -> Iterator[pl.Series | None]:
-    """Each material field in a fixed order, None where the whole column says nothing."""
+def _material_columns(frame: pl.DataFrame) -> Iterator[U64]:
+    """A hash per row of each material field in a fixed order.
+
+    Where the whole column says nothing it is one hash for all rows, that of the blank value: a row has the same content
+    whatever stands beside it.
+    """
     for name in _MATERIAL:
         column = frame[name]
-        yield column if column.str.len_bytes().sum() else None
+        yield _text_hashes(column) if column.str.len_bytes().sum() else _BLANK_TEXT
     for name in _MATERIAL_LISTS:
         column = frame[name]
-        yield column.list.sort().list.join("\x1e") if column.list.len().sum() else None
+        yield _text_hashes(column.list.sort().list.join("\x1e")) if column.list.len().sum() else _BLANK_TEXT
     for name in _MATERIAL_NUMBERS:
         column = frame[name]
-        yield column if column.null_count() < len(column) else None
+        yield _numbers(column) if column.null_count() < len(column) else _BLANK_NUMBER
 
 
-def _hash_of(column: pl.Series) -> U64:
-    if column.dtype == pl.String:
-        return hash_64(column.to_frame("text"), ["text"])
-    number = column.to_physical().cast(pl.Int64).fill_null(_NO_NUMBER)
-    return number.to_numpy().view(np.uint64)
+def _text_hashes(column: pl.Series) -> U64:
+    return hash_64(column.to_frame("text"), ["text"])
+
+
+def _numbers(column: pl.Series) -> U64:
+    return column.to_physical().cast(pl.Int64).fill_null(_NO_NUMBER).to_numpy().view(np.uint64)
+
+
+_BLANK_TEXT = _text_hashes(pl.Series([""]))
+_BLANK_NUMBER = _numbers(pl.Series([None], dtype=pl.Int64))

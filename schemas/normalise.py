@@ -12,9 +12,10 @@ import polars as pl
 # Raise it whenever a change here can give an old row another record id; `identity_version` on each record tells.
 IDENTITY_VERSION = 1
 
-# Letters, digits, CJK ideographs and the brackets of document numbers are the same before and after.
+# Letters, digits, CJK ideographs and the brackets of document numbers are the same before and after; but for 年, which
+# a bracket may hold beside its year.
 _STABLE_NAME = "^[0-9A-Za-z\u4e00-\u9fff（）]*$"
-_STABLE_DOCUMENT = "^[0-9A-Z\u4e00-\u9fff〔〕-]*$"
+_STABLE_DOCUMENT = "^[0-9A-Z\u4e00-\u5e73\u5e75-\u9fff〔〕-]*$"
 _INVISIBLE = "[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x1f\x7f]"
 _CJK = "[\u3400-\u9fff]"
 
