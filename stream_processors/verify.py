@@ -10,6 +10,7 @@ Non-goal: mending. A difference is a list of places; a replay, or a department t
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,10 @@ def verify(
         quarantine = _read_quarantine(settings, departments, say)
         for_store = [records, history, quarantine, *receipts]
         by_store = lanes.wait("store", store_group, for_store)
+        all_logs = log.kept(settings, [*events.values(), identified, *for_store])
+        events = dict(zip(events, all_logs, strict=False))
+        identified, records, history, quarantine, *receipts = all_logs[len(events) :]
+        for_store = all_logs[len(events) + 1 :]
 
         say("comparing events with their outcomes")
         folded = identified.frame.with_columns(folded=pl.col("offset") < _limit(by_register, IDENTIFIED))
@@ -120,7 +125,14 @@ def verify(
             for one in for_store
         }
         report.checks += stored_checks(
-            store, records.frame, history.frame, read_to, stored_to, lambda topic: _message_of(settings, topic), say
+            store,
+            records.frame,
+            history.frame,
+            read_to,
+            stored_to,
+            partial(kafka.end_offsets, settings),
+            partial(_message_of, settings),
+            say,
         )
         say("replaying the log into tables of its own")
         replay = replay_digests(
@@ -151,7 +163,7 @@ class _Lanes:
         deadline = time.monotonic() + self._wait_seconds
         while True:
             positions = committed(self._settings, group)
-            behind = sum(max(0, end - max(positions.get(place, 0), 0)) for place, end in wanted.items())
+            behind = sum(max(0, end - positions.get(place, 0)) for place, end in wanted.items())
             if behind == 0 or time.monotonic() >= deadline:
                 break
             self._say(f"waiting for {lane}: {behind:,} messages to go")
@@ -216,9 +228,10 @@ def _reported(
     for name, one in events.items():
         number = departments.names.index(name)
         grown_to = kafka.end_offsets(settings, one.topic)
-        for partition, end in one.behind().items():
-            passed = min(end, max(by_intake.get((one.topic, partition), 0), 0))
-            ranges[stream_number(number, partition)] = (one.begins[partition], passed, grown_to[partition])
+        behind = one.behind()
+        for partition, begin in one.begins.items():
+            passed = min(behind[partition], by_intake.get((one.topic, partition), begin))
+            ranges[stream_number(number, partition)] = (begin, passed, grown_to[partition])
         mine = one.frame.filter(pl.col("offset") < _limit(by_intake, one.topic))
         numbers = np.full(mine.height, number)
         places.append(places_of(numbers, mine["partition"].to_numpy(), mine["offset"].to_numpy()))

@@ -4,10 +4,12 @@ Only the columns that a check needs stay in memory: two million identified event
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from schemas.avro import Message
 from schemas.codec import decode
@@ -19,6 +21,7 @@ from stream_processors.kafka import Batch
 Say = Callable[[str], None]
 """Told how far the reading is, for a person who waits."""
 
+_ASK_SECONDS = 10.0
 _SILENCE_SECONDS_MAX = 45.0
 """Longest wait for the next message. An open transaction ends after at most 10 s, a broker's restart takes as long."""
 
@@ -31,15 +34,15 @@ class Log:
     """What was read of one topic.
 
     Attributes:
-        frame: partition, offset, timestamp_ms and the columns that were asked for, in the order of partition, offset.
-        begins: first offset that the topic still keeps, for each partition.
+        frame: partition, offset and the columns that were asked for, in the order of partition, offset.
         unreadable: (partition, offset, reason) of each message that is not of the expected kind.
+        begins: first offset that the topic still keeps, for each partition; known once all topics were read (`kept`).
     """
 
     topic: str
     frame: pl.DataFrame
-    begins: Mapping[int, int]
     unreadable: list[tuple[int, int, str]] = field(default_factory=list)
+    begins: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -47,9 +50,9 @@ class Log:
         return not any(self.begins.values())
 
     def behind(self) -> dict[int, int]:
-        """The position behind the last message of each partition."""
+        """The position behind the last message of each partition; where there is none, where the partition begins."""
         last = self.frame.group_by("partition").agg(pl.col("offset").max() + 1)
-        return dict.fromkeys(self.begins, 0) | dict(last.iter_rows())
+        return dict(self.begins) | dict(last.iter_rows())
 
 
 def batches(settings: Settings, topic: str, say: Say) -> Iterator[Batch]:
@@ -72,7 +75,7 @@ def batches(settings: Settings, topic: str, say: Say) -> Iterator[Batch]:
 def positions(settings: Settings, topic: str, say: Say) -> Log:
     """Where each message of a topic lies, whatever it is."""
     frames = [pl.DataFrame(schema=POSITION), *(_position(batch) for batch in batches(settings, topic, say))]
-    return _log(settings, topic, pl.concat(frames).sort("partition", "offset"), [])
+    return Log(topic, pl.concat(frames).sort("partition", "offset"))
 
 
 def read(
@@ -91,8 +94,7 @@ def read(
             several rows.
         head: decode the message's leading fields only.
     """
-    frame, unreadable = collect(batches(settings, topic, say), message, reduce, head=head)
-    return _log(settings, topic, frame, unreadable)
+    return Log(topic, *collect(batches(settings, topic, say), message, reduce, head=head))
 
 
 def collect(
@@ -122,8 +124,37 @@ def _keys(batch: Batch) -> pl.Series:
     return pl.Series("key", batch.keys, dtype=pl.Binary).cast(pl.String, strict=False)
 
 
-def _log(settings: Settings, topic: str, frame: pl.DataFrame, unreadable: list[tuple[int, int, str]]) -> Log:
-    # Asked for last: what retention took away while we read must count as taken away.
-    begins = kafka.begin_offsets(settings, topic)
-    kept = pl.col("offset") >= pl.col("partition").replace_strict(begins, default=0, return_dtype=pl.Int64)
-    return Log(topic, frame.filter(kept), begins, unreadable)
+def kept(settings: Settings, logs: Sequence[Log]) -> list[Log]:
+    """The logs without what retention has taken away since, and with where each of their partitions begins now.
+
+    Asked once, after all of them were read: what was taken away while we read must count as taken away.
+    """
+    begins = _begins(settings, [one.topic for one in logs])
+    return [
+        replace(
+            one, begins=begins[one.topic], frame=one.frame.filter(pl.col("offset") >= _of_partition(begins[one.topic]))
+        )
+        for one in logs
+    ]
+
+
+def _of_partition(offsets: Mapping[int, int]) -> pl.Expr:
+    return pl.col("partition").replace_strict(dict(offsets), default=0, return_dtype=pl.Int64)
+
+
+def _begins(settings: Settings, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+    """First kept offset of each partition of these topics."""
+    client = kafka.admin(settings)  # kept until the answers are here: they are lost with the client
+    doing = f"asking the broker at {settings.kafka} where its topics begin"
+    try:
+        known = client.list_topics(timeout=_ASK_SECONDS).topics
+        places = [TopicPartition(topic, partition) for topic in topics for partition in known[topic].partitions]
+        answers = client.list_offsets({place: OffsetSpec.earliest() for place in places}, request_timeout=_ASK_SECONDS)
+        begins: dict[str, dict[int, int]] = {topic: {} for topic in topics}
+        for place, answer in answers.items():
+            begins[place.topic][place.partition] = answer.result(_ASK_SECONDS).offset
+    except KafkaException as error:
+        raise Retryable(f"{doing}: {error.args[0].str()}") from error
+    except (KeyError, TimeoutError) as error:
+        raise Retryable(f"{doing}: not all are there; see xinliu topics plan") from error
+    return begins

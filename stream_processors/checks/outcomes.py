@@ -45,8 +45,11 @@ class Reported:
 
 
 def receipt_rows(receipts: pl.DataFrame) -> pl.DataFrame:
-    """RECEIPT messages to one row for each event: lane, department, outcome, source_partition, source_offset."""
-    rows = receipts.select("lane", "department", "outcome", "source_partition", source_offset="offsets")
+    """RECEIPT messages to one row for each event: partition, offset (of the receipt), lane, department, outcome,
+    source_partition, source_offset."""
+    rows = receipts.select(
+        "partition", "offset", "lane", "department", "outcome", "source_partition", source_offset="offsets"
+    )
     return rows.explode("source_offset", empty_as_null=False)
 
 

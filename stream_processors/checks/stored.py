@@ -120,6 +120,7 @@ def stored_checks(
     history: pl.DataFrame,
     read_to: Mapping[str, Mapping[int, int]],
     stored_to: Mapping[str, Mapping[int, int]],
+    ends_now: Callable[[str], Mapping[int, int]],
     of_log: Callable[[str], OfLog],
     say: Say,
 ) -> list[Check]:
@@ -129,11 +130,13 @@ def stored_checks(
         records, history: columns of `columns.record_columns`; of `records` every message, the newest counts.
         read_to: by topic, the offset behind the last message of each partition that was read.
         stored_to: by topic, the offset before which the store lane has stored everything.
+        ends_now: asks for the ends of a topic: no row can come from beyond them.
     """
     newest = records.unique(_RECORD, keep="last", maintain_order=True)
     kept = stored_records(store, say)
     # A record that was written again after we had read it is judged the next time.
-    moved = kept.filter(pl.col("offset") >= _of_partition(read_to[RECORDS])).select(_RECORD).unique()
+    since = pl.col("offset") >= _of_partition(read_to[RECORDS])
+    moved = kept.filter(since & (pl.col("offset") < _of_partition(ends_now(RECORDS)))).select(_RECORD).unique()
     settled = newest.join(moved, on=_RECORD, how="anti")
     judged = settled.filter(pl.col("offset") < _of_partition(stored_to[RECORDS]))
     waiting = settled.join(judged, on=_RECORD, how="anti").select(_RECORD)
@@ -157,12 +160,23 @@ def stored_checks(
                 _named_place,
                 _history_columns(store, of_log(HISTORY)),
             ),
+            _beyond(store, ends_now(HISTORY)),
         ),
     ]
 
 
 def _of_partition(limits: Mapping[int, int]) -> pl.Expr:
     return pl.col("partition").replace_strict(dict(limits), default=0, return_dtype=pl.Int64)
+
+
+def _beyond(store: ClickHouse, ends: Mapping[int, int]) -> Found:
+    """Rows of the history from places where there is no message."""
+    within = " OR ".join(f"(partition = {partition} AND offset < {end})" for partition, end in ends.items()) or "0"
+    where = f"history WHERE epoch = {TOPIC_EPOCH} AND NOT ({within})"
+    doing = "looking for rows that no message made"
+    count = store.rows(f"SELECT count() AS n FROM {where}", doing=doing)[0]["n"]
+    some = store.rows(f"SELECT partition, offset FROM {where} LIMIT {EXAMPLES_MAX}", doing=doing) if count else []
+    return found_sentences(count, (f"unknown: {_named_place(row)} is in the table only" for row in some))
 
 
 def _compare(

@@ -122,9 +122,7 @@ class Miniature:
 
     def receipts(self, departments: Departments) -> pl.DataFrame:
         frames = [
-            self._read(topic, RECEIPT, receipt_rows_with_position)
-            for topic in self.topics
-            if topic.startswith("credit.receipts.")
+            self._read(topic, RECEIPT, receipt_rows) for topic in self.topics if topic.startswith("credit.receipts.")
         ]
         rows = pl.concat(frames)
         return rows.with_columns(frame_places(departments, rows))
@@ -133,13 +131,6 @@ class Miniature:
         frame, unreadable = collect([_batch(topic, self.topics.get(topic, []))], message, reduce, head=head)
         assert unreadable == []
         return frame
-
-
-def receipt_rows_with_position(frame: pl.DataFrame) -> pl.DataFrame:
-    """Like `receipt_rows`, sortable by partition and offset."""
-    return receipt_rows(frame).with_columns(
-        partition=pl.lit(0, pl.Int32), offset=pl.int_range(pl.len(), dtype=pl.Int64)
-    )
 
 
 def _batch(topic: str, messages: Sequence[tuple[int, bytes | None, bytes, int]]) -> Batch:

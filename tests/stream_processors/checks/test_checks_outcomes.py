@@ -128,6 +128,8 @@ def test_counts_add_up_for_each_partition():
 def test_a_receipt_speaks_of_many_events():
     receipts = pl.DataFrame(
         {
+            "partition": [0, 0],
+            "offset": [0, 1],
             "lane": ["register", "register"],
             "department": ["tax", "tax"],
             "outcome": ["new", "repeat"],
