@@ -64,6 +64,10 @@ _FOR_NOW = {
 }
 
 
+class TablesMissing(Retryable):
+    """The database, or a table of it, is not there: not yet, or not any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClickHouse:
     """A connection to one database of the store. Not for two threads at once.
@@ -153,7 +157,7 @@ def connect(settings: Settings, *, answer_seconds_max: int = _ANSWER_SECONDS_MAX
 def _ours(error: Exception, doing: str, url: str) -> XinliuError:
     code = error.code if isinstance(error, Error) else None
     if code in _TABLES_MISSING:
-        return Retryable(f"{doing}: the store at {url} has no tables yet; start the store lane (xinliu run store)")
+        return TablesMissing(f"{doing}: the store at {url} has no tables yet; start the store lane (xinliu run store)")
     if code in _DENIED:
         return ConfigurationError(
             f"{doing}: ClickHouse at {url} refuses the user; "

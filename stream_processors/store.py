@@ -1,6 +1,6 @@
 """The store lane: what Kafka says of records, history, quarantine and receipts becomes rows in ClickHouse.
 
-`rows.rows_of` is the pure step, `due` says when to insert, `StoreLane.run` is the loop.
+`rows.rows_of` is the pure step, `pending.due` says when to insert, `StoreLane.run` is the loop.
 
 At least once, made exactly once by the tables: offsets are committed only after every insert was acknowledged, and
 an insert may be repeated without harm (`tables/0001_tables.sql`). While ClickHouse is away the batch is kept, and
@@ -10,7 +10,6 @@ Kafka is polled on with everything paused, so that the group does not lose this 
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,8 +23,9 @@ from schemas.errors import Retryable, Stop
 from schemas.reference import Reference, load
 from schemas.settings import Settings
 from schemas.topics import HISTORY, QUARANTINE, RECEIPTS_PREFIX, RECORDS
-from stream_processors.clickhouse import ClickHouse, connect
+from stream_processors.clickhouse import ClickHouse, TablesMissing, connect
 from stream_processors.kafka import Batch, Source
+from stream_processors.pending import INSERT_ROWS_MAX, Pending, due
 from stream_processors.rows import PARKED, Place, rows_of
 from stream_processors.tables.identity import consumer_group
 from stream_processors.tables.migrate import migrate
@@ -33,10 +33,7 @@ from stream_processors.tables.reference import load_reference
 
 TOPICS = [RECORDS, HISTORY, QUARANTINE, f"^{RECEIPTS_PREFIX.replace('.', '[.]')}.*"]
 _TABLES_IN_ORDER = ("records", "history", "quarantine", "receipts", PARKED)
-_INSERT_ROWS_MAX = 100_000
-_INSERT_BYTES_MAX = 128 * 1024 * 1024
-_INSERT_EVERY_SECONDS = 1.0  # each insert makes a part, and parts have to be merged
-_COMPANY_SECONDS = 0.05  # how long a row waits for others when nothing was inserted for a while
+_TAKE_SECONDS_MIN = 0.005
 _IDLE_SECONDS = 0.2
 _ANSWER_SECONDS_MAX = 30  # of one insert; well below Kafka's max.poll.interval.ms
 _BACKOFF_SECONDS_MAX = 5.0
@@ -64,50 +61,6 @@ class Metrics(Protocol):
 
     def paused(self, topic: str, partition: int, waits: bool) -> None:
         """Whether the partition waits for a process that knows its schema id."""
-
-
-@dataclass(slots=True)
-class Pending:
-    """Rows that wait for their insert, and the position behind them."""
-
-    tables: dict[str, list[pa.Table]] = field(default_factory=dict)
-    positions: dict[Place, int] = field(default_factory=dict)
-    reported_ms: list[np.ndarray[Any, Any]] = field(default_factory=list)
-    rows: int = 0
-    bytes: int = 0
-    newest_ms: float = 0.0
-    """When Kafka took the newest of the messages."""
-    since: float = 0.0
-    """When the first of them came."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to insert and nothing to commit."""
-        return not self.positions and not self.rows
-
-    def add(self, tables: Mapping[str, pa.Table], positions: Mapping[Place, int], now: float, newest_ms: float) -> None:
-        """Take rows in; `positions` are the offsets behind the messages that they came from."""
-        if self.is_empty:
-            self.since = now
-        for name, rows in tables.items():
-            self.tables.setdefault(name, []).append(rows)
-            self.rows += rows.num_rows
-            self.bytes += rows.nbytes
-        self.positions |= positions
-        self.newest_ms = max(self.newest_ms, newest_ms)
-
-
-def due(pending: Pending, now: float, inserted_at: float) -> bool:
-    """Whether to insert: at 100,000 rows or after a second, whichever comes first; at once when it was quiet.
-
-    Args:
-        now, inserted_at: seconds of one steady clock; the latter is when the last insert was.
-    """
-    if pending.is_empty:
-        return False
-    if pending.rows >= _INSERT_ROWS_MAX or pending.bytes >= _INSERT_BYTES_MAX:
-        return True
-    return now - pending.since >= _COMPANY_SECONDS and now - inserted_at >= _INSERT_EVERY_SECONDS
 
 
 def insert(store: ClickHouse, table: str, parts: list[pa.Table]) -> int:
@@ -140,6 +93,7 @@ class StoreLane:
         self._metrics = metrics
         self._log = log if log is not None else structlog.get_logger("store")
         self._pending = Pending()
+        self._inserting = Pending()
         self._uncommitted: dict[Place, int] = {}
         self._inserted: dict[Place, int] = {}
         self._newest_ms = 0.0
@@ -199,7 +153,8 @@ class StoreLane:
     def _take(self, source: Source) -> None:
         """Take what has come, if anything, and measure how long it was on its way."""
         if not self._pending.is_empty:
-            batch = source.take(max(_INSERT_ROWS_MAX - self._pending.rows, 1), self._settings.batch_wait_ms / 1000)
+            wait_seconds = max(self._settings.batch_wait_ms / 1000, _TAKE_SECONDS_MIN)
+            batch = source.take(max(INSERT_ROWS_MAX - self._pending.rows, 1), wait_seconds)
         else:
             batch = source.take(1, _IDLE_SECONDS)
         self._keep(batch)
@@ -224,6 +179,7 @@ class StoreLane:
     def _insert_all(self, source: Source, store: ClickHouse, stop: threading.Event) -> None:
         """Insert what is pending, table by table, however long it takes; leave early only when told to stop."""
         pending, self._pending = self._pending, Pending()
+        self._inserting = pending
         for table in _TABLES_IN_ORDER:
             parts = pending.tables.get(table)
             if not parts:
@@ -231,7 +187,13 @@ class StoreLane:
 
             def attempt(table: str = table, parts: list[pa.Table] = parts) -> tuple[int, float]:
                 started = time.monotonic()
-                return insert(store, table, parts), time.monotonic() - started
+                try:
+                    return insert(store, table, parts), time.monotonic() - started
+                except TablesMissing as error:
+                    raise Stop(
+                        f"inserting into {table}: the store's tables are gone; start the store lane again, "
+                        "it makes them anew and reads everything from the beginning"
+                    ) from error
 
             done = self._until_it_answers(attempt, lambda seconds: self._poll_paused(source, seconds), stop)
             if done is None:
@@ -281,10 +243,10 @@ class StoreLane:
             try:
                 done = attempt()
             except Retryable as error:
+                self.ready.clear()
                 if not self._away:
                     self._log.warning("store_away", error=str(error))
                 self._away = True
-                self.ready.clear()
                 wait(backoff)
                 backoff = min(2 * backoff, _BACKOFF_SECONDS_MAX)
                 continue
@@ -335,9 +297,8 @@ class StoreLane:
     def _revoked(self, partitions: list[TopicPartition]) -> None:
         """Whoever has them next reads again what was not committed; that does no harm."""
         for gone in ((p.topic, p.partition) for p in partitions):
-            self._pending.positions.pop(gone, None)
-            self._uncommitted.pop(gone, None)
-            self._inserted.pop(gone, None)
+            for positions in (self._pending.positions, self._inserting.positions, self._uncommitted, self._inserted):
+                positions.pop(gone, None)
             if gone in self._waiting:
                 self._waiting.discard(gone)
                 self._metrics.paused(*gone, False)

@@ -1,5 +1,6 @@
 """The store lane on a real broker and the real engine: outages, repeats, poison, and where it begins."""
 
+import re
 import shutil
 import threading
 import uuid
@@ -19,16 +20,17 @@ from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_pa
 from deploy.local.parts import PartProcess
 from deploy.local.processes import free_port_base, wait_until
 from schemas.avro import CREDIT_RECORD, QUARANTINED, RECEIPT
-from schemas.errors import ConfigurationError, Retryable
+from schemas.errors import ConfigurationError, Retryable, Stop
 from schemas.settings import Settings
 from schemas.topics import HISTORY, QUARANTINE, RECORDS, receipts_topic
 from stream_processors import topics
 from stream_processors.clickhouse import ClickHouse, connect
 from stream_processors.digests import table_digest
 from stream_processors.kafka import Source, end_offsets
+from stream_processors.pending import Pending, due
 from stream_processors.rebuild import drop_rebuild, rebuild
 from stream_processors.rows import rows_of
-from stream_processors.store import Pending, StoreLane, due, reported_ms_of
+from stream_processors.store import StoreLane, reported_ms_of
 from stream_processors.tables.identity import consumer_group
 
 UNKNOWN_SCHEMA = b"\0\0\0\x27\x0fbody of a schema that is not in the lock file"
@@ -261,7 +263,7 @@ def test_an_outage_of_clickhouse_loses_nothing_and_is_said_once(settings: Settin
         assert wait_until(run.lane.ready.is_set, SECONDS_MAX)
         assert wait_until(lambda: run.counts.lag_events == 0, SECONDS_MAX)
     assert run.log.events == ["store_follows", "store_away", "store_back"]
-    assert run.log.sentences[0].startswith("inserting 7 rows into records: ClickHouse at ")
+    assert re.match(r"inserting \d rows into records: ClickHouse at .* does not answer", run.log.sentences[0])
 
 
 def test_a_start_while_clickhouse_is_away_waits_for_it(settings: Settings, store: ClickHouse, clickhouse):
@@ -314,19 +316,20 @@ def test_what_no_table_can_hold_is_parked_by_its_position(settings: Settings, st
 
 def test_a_new_store_reads_from_the_beginning_and_equals_its_rebuild(settings: Settings, store: ClickHouse):
     send(settings, RECORDS, records(6, "replay"))
-    with running(settings):
+    with pytest.raises(Stop, match="tables are gone; start the store lane again"), running(settings) as run:
         assert wait_until(lambda: stored(store, "replay") == 6, SECONDS_MAX)
-    store.command(f"DROP DATABASE `{settings.clickhouse_database}` SYNC", doing="losing the store")
-    store.create_database()
+        store.command(f"DROP DATABASE `{settings.clickhouse_database}` SYNC", doing="losing the store")
+        send(settings, RECORDS, records(1, "replay"))
+        assert wait_until(lambda: not run.lane.ready.is_set(), SECONDS_MAX)
     with running(settings):
-        assert wait_until(lambda: stored(store, "replay") == 6, SECONDS_MAX)
+        assert wait_until(lambda: stored(store, "replay") == 7, SECONDS_MAX)
         ends = end_offsets(settings, QUARANTINE)
         assert wait_until(lambda: committed(settings, store, QUARANTINE, 0) == ends[0], SECONDS_MAX)
     inserted = rebuild(store, settings, into="_again")
     try:
         for table in ("records", "history", "quarantine", "receipts"):
             assert table_digest(store, table, suffix="_again") == table_digest(store, table)
-        assert inserted["records"] >= 6
+        assert inserted["records"] >= 7
         store.command(
             "ALTER TABLE records UPDATE fine_fen = 1 WHERE submission = 'replay' SETTINGS mutations_sync = 1",
             doing="corrupting it",

@@ -55,13 +55,12 @@ def ask(store: ClickHouse, query: str, **parameters: Any) -> list[dict[str, Any]
 
 def told(store: ClickHouse, *rows: dict[str, Any]) -> None:
     """Rows of register: each to the history, and to the records those that are a new state of a record."""
-    for offset, row in enumerate(rows):
-        taken_ms = int(row.pop("taken_at", datetime(2026, 3, 4, tzinfo=UTC)).timestamp() * 1000)
-        for topic in (HISTORY, RECORDS):
-            if topic == HISTORY or row["status"] in ("valid", *CLOSED):
-                batch = messages(CREDIT_RECORD, [row], topic=topic, offset=offset, at_ms=taken_ms)
-                for table, table_rows in rows_of(batch).tables.items():
-                    store.insert(table, table_rows)
+    taken_ms = [int(row.pop("taken_at", datetime(2026, 3, 4, tzinfo=UTC)).timestamp() * 1000) for row in rows]
+    states = [i for i, row in enumerate(rows) if row["status"] in ("valid", *CLOSED)]
+    for topic, kept in ((HISTORY, range(len(rows))), (RECORDS, states)):
+        batch = messages(CREDIT_RECORD, [rows[i] for i in kept], topic=topic, at_ms=[taken_ms[i] for i in kept])
+        for table, table_rows in rows_of(batch).tables.items():
+            store.insert(table, table_rows)
 
 
 def taken(at: str, row: dict[str, Any]) -> dict[str, Any]:
