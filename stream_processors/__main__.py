@@ -11,11 +11,11 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 from rich.table import Table
 
 from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, XinliuError
 from schemas.settings import Settings
+from stream_processors.console import console
 
 # The modules behind the commands are imported by the commands, so that --help answers at once.
 
@@ -147,7 +147,7 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> No
     table = Table(*columns)
     for row in rows:
         table.add_row(*(str(row[column]) for column in columns))
-    Console().print(table)
+    console().print(table)
 
 
 def _said(error: CycloptsError) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +17,10 @@ from schemas.reasons import OUTCOMES
 from schemas.reference import load
 from schemas.settings import Settings
 from schemas.topics import events_topic
+from stream_processors.console import console
 from stream_processors.verify import Report, verify
+
+_COUNTED = ("events", *OUTCOMES)
 
 
 def show(settings: Settings, department: str | None, wait_seconds: float, *, as_json: bool) -> int:
@@ -37,7 +41,7 @@ def show(settings: Settings, department: str | None, wait_seconds: float, *, as_
     if as_json:
         print(json.dumps(report_json(report), ensure_ascii=False, indent=1))
     else:
-        render(report, Console())
+        render(report, console(), by_partition=department is not None)
     if not report.ok:
         return EXIT_SOME_NOT_GOOD
     return EXIT_RETRY if report.unjudged else 0
@@ -55,27 +59,27 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def render(report: Report, console: Console) -> None:
-    """Print the report."""
-    console.print(_outcomes(report.counts))
-    console.print(_checks(report))
+def render(report: Report, page: Console, *, by_partition: bool = False) -> None:
+    """Print the report; with a row for each partition, or for each department."""
+    page.print(_outcomes(report.counts, by_partition))
+    page.print(_checks(report))
     for check in report.checks:
         if check.ok:
             continue
-        console.print(f"\n{check.name}: {check.differences:,} differ", style="bold", highlight=False)
+        page.print(f"\n{check.name}: {check.differences:,} differ", style="bold", highlight=False)
         for example in check.examples:
-            console.print(f"  {example}", highlight=False, soft_wrap=True, markup=False)
+            page.print(f"  {example}", highlight=False, soft_wrap=True, markup=False)
         if check.differences > len(check.examples):
-            console.print(f"  and {check.differences - len(check.examples):,} more", highlight=False)
+            page.print(f"  and {check.differences - len(check.examples):,} more", highlight=False)
     for sentence in report.unjudged:
-        console.print(f"not judged: {sentence}", highlight=False, soft_wrap=True)
+        page.print(f"not judged: {sentence}", highlight=False, soft_wrap=True)
     if report.current is not None:
-        console.print(
+        page.print(
             f"\ncurrent records: {report.current.rows:,}, digest {report.current.digest}",
             highlight=False,
             soft_wrap=True,
         )
-    console.print(_conclusion(report), style="bold", highlight=False)
+    page.print(_conclusion(report), style="bold", highlight=False)
 
 
 def _conclusion(report: Report) -> str:
@@ -95,15 +99,24 @@ def _checks(report: Report) -> Table:
     return table
 
 
-def _outcomes(counts: Sequence[Mapping[str, Any]]) -> Table:
-    """Events in and outcomes out of each partition; the two sides of the line in the middle add up."""
-    table = Table("topic and offsets", title="events in, outcomes out", title_justify="left")
-    for name in ("events", *OUTCOMES):
+def _outcomes(counts: Sequence[Mapping[str, Any]], by_partition: bool) -> Table:
+    """Events in and outcomes out; in each row the outcomes add up to the events."""
+    table = Table(
+        "topic and offsets" if by_partition else "topic", title="events in, outcomes out", title_justify="left"
+    )
+    for name in _COUNTED:
         table.add_column(name, justify="right")
-    for row in counts:
-        range_read = f"{events_topic(row['department'])}[{row['partition']}] {row['first_offset']}-{row['last_offset']}"
-        table.add_row(range_read, *(f"{row[name]:,}" for name in ("events", *OUTCOMES)))
-    if len(counts) > 1:
-        table.add_section()
-        table.add_row("sum", *(f"{sum(row[name] for row in counts):,}" for name in ("events", *OUTCOMES)))
+    for name, rows in groupby(counts, lambda row: _where(row, by_partition)):
+        table.add_row(name, *_sums(list(rows)))
+    table.add_section()
+    table.add_row("sum", *_sums(counts))
     return table
+
+
+def _where(row: Mapping[str, Any], by_partition: bool) -> str:
+    topic = events_topic(row["department"])
+    return f"{topic}[{row['partition']}] {row['first_offset']}-{row['last_offset']}" if by_partition else topic
+
+
+def _sums(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [f"{sum(row[name] for row in rows):,}" for name in _COUNTED]

@@ -6,6 +6,7 @@ Only the columns that a check needs stay in memory: two million identified event
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import polars as pl
 from confluent_kafka import KafkaException, TopicPartition
@@ -149,7 +150,8 @@ def _begins(settings: Settings, topics: Sequence[str]) -> dict[str, dict[int, in
     try:
         known = client.list_topics(timeout=_ASK_SECONDS).topics
         places = [TopicPartition(topic, partition) for topic in topics for partition in known[topic].partitions]
-        answers = client.list_offsets({place: OffsetSpec.earliest() for place in places}, request_timeout=_ASK_SECONDS)
+        earliest = cast("OffsetSpec", OffsetSpec.earliest())
+        answers = client.list_offsets(dict.fromkeys(places, earliest), request_timeout=_ASK_SECONDS)
         begins: dict[str, dict[int, int]] = {topic: {} for topic in topics}
         for place, answer in answers.items():
             begins[place.topic][place.partition] = answer.result(_ASK_SECONDS).offset

@@ -142,7 +142,7 @@ def counted(reported: Reported) -> pl.DataFrame:
         _with_streams(reported.ranges.looked_at(reported.identified)).group_by("stream").agg(identified=pl.len())
     )
     said = _with_streams(reported.receipts["place"].to_numpy()).with_columns(reported.receipts["outcome"])
-    said = said.filter(pl.col("place").is_in(pl.Series(reported.events, dtype=pl.UInt64).implode()))
+    said = said.filter(pl.Series(np.isin(said["place"].to_numpy(), reported.events)))
     outcomes = said.group_by("stream").agg((pl.col("outcome") == outcome).sum().alias(outcome) for outcome in OUTCOMES)
     table = events.join(identified, on="stream", how="left").join(outcomes, on="stream", how="left").sort("stream")
     split = [places.department_and_partition(stream) for stream in table["stream"].to_list()]
