@@ -224,8 +224,8 @@ class Lane:
         wait = _BUSY_WAIT_SECONDS if self._metrics.last_rows >= _BUSY_ROWS else self._settings.batch_wait_ms / 1000
         batch = self._source.take(self._settings.batch_rows, wait)
         group = self._source.consumer.consumer_group_metadata()  # with the batch: it is what fencing goes by
-        if self._needs_restore:
-            return  # assigned within that take; the partitions are paused and the batch is empty
+        if self._needs_restore or not self.ready.is_set():
+            return  # assigned or revoked within that take: whoever holds the partitions now reads on from the commit
         if len(batch) == 0:
             self._metrics.last_rows = 0
             if self.batches - self._collected_at >= _BATCHES_PER_COLLECTION:
