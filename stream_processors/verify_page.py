@@ -27,7 +27,9 @@ def show(settings: Settings, department: str | None, wait_seconds: float, *, as_
     """Verify and print; returns the exit code: 0 proven, 1 something differs, 75 a lane has not come to all of it."""
     reference = load(settings.reference_dir)
     if department is not None and department not in reference.departments:
-        raise InputError(f"verifying {department}: it is not registered; these are: {', '.join(reference.departments)}")
+        raise InputError(
+            f"verifying one department: it is not registered; these are: {', '.join(reference.departments)}"
+        )
     waiting = Console(stderr=True).status("reading") if Console(stderr=True).is_terminal else nullcontext()
     with waiting as shown:
         report = verify(
