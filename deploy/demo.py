@@ -76,10 +76,10 @@ class Demo:
         self._show("stream_processors", "verify", "--wait", "60")
         self._title("7  Stop everything")
 
-    def _publish(self, manifest: dict[str, object], files: Path) -> dict[str, dict[str, int]]:
+    def _publish(self, manifest: dict[str, Any], files: Path) -> dict[str, dict[str, int]]:
         """Outcomes per department; every row has one."""
         result: dict[str, dict[str, int]] = {}
-        for entry in manifest["files"]:  # type: ignore[attr-defined]
+        for entry in manifest["files"]:
             file, department, mapping = entry["file"], entry["department"], entry["mapping"]
             line = ("publish", str(files / file), "--department", department, "--mapping", mapping, "--wait", "--json")
             line += ("--corrects",) if entry["corrects"] else ()
@@ -115,7 +115,8 @@ class Demo:
     def _subject(self) -> str:
         """A body with records of several categories, found by asking the store."""
         rows = self._ask(
-            "SELECT subject_key FROM current_records GROUP BY subject_key ORDER BY uniq(category) DESC, subject_key LIMIT 1"
+            "SELECT subject_key FROM current_records "
+            "GROUP BY subject_key ORDER BY uniq(category) DESC, subject_key LIMIT 1"
         )
         return str(rows[0]["subject_key"])
 

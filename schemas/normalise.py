@@ -72,7 +72,8 @@ def _where_unstable(column: pl.Series, stable: str, fold: Any) -> pl.Series:
     unstable = (~column.str.contains(stable)).arg_true()
     if len(unstable) == 0:
         return column
-    return column.scatter(unstable, fold(column.gather(unstable)))
+    # Of a copy: `scatter` writes into the series that it is called on.
+    return column.clone().scatter(unstable, fold(column.gather(unstable)))
 
 
 def _tidy(column: pl.Series) -> pl.Series:

@@ -180,9 +180,8 @@ def assemble(
     shown = [row for row in rows if row.get("shown", 1)]
     newest_first = sorted(shown, key=lambda row: row["reported_at"], reverse=True)
     identifiers = [row["subject_id"] for row in newest_first]
-    identifiers += [
-        identifier for row in newest_first for identifier in row["subject_ids"] if not identifier.startswith(_UNRECOGNISED)
-    ]
+    reported = (identifier for row in newest_first for identifier in row["subject_ids"])
+    identifiers += [identifier for identifier in reported if not identifier.startswith(_UNRECOGNISED)]
     ids = {row["record_id"] for row in rows}
     # A record whose publication has ended is closed, whether register has come to say so yet or not.
     closed = Counter(

@@ -214,7 +214,7 @@ def _uint64(numbers: Any) -> Ints:
 def _department_hashes(departments: Departments) -> list[int]:
     """The lower 32 bits of xxh3-64 of each department's name, which is how a record's state names it."""
     names = pl.DataFrame({"name": departments.names}, schema={"name": pl.String})
-    hashed = names.select(hash=plh.col("name").nchash.xxh3_64() & 0xFFFFFFFF)  # type: ignore[attr-defined]
+    hashed = names.select(hash=plh.col("name").nchash.xxh3_64() & 0xFFFFFFFF)
     return hashed["hash"].to_list()
 
 
