@@ -224,14 +224,26 @@ def _authorities(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
 
 def _too_long(frame: pl.DataFrame) -> pl.Series:
     """Name of a field that is longer than a record may hold, or null."""
+    names = ("subject_name", "authority_name", "document_number", "change_document_number", "item", "source_url")
+    lists = [name for name in ("classes", "legal_bases", "subject_ids") if frame[name].list.len().sum()]
+    lengths = {name: pl.col(name).str.len_chars() for name in names}
+    lengths |= {name: pl.col(name).list.join("").str.len_chars() for name in lists}
+    limits = dict.fromkeys(names, _NAMES_LONGEST) | dict.fromkeys(lists, _TEXT_LONGEST)
+    suspect = [name for name in names if cast("int", frame[name].str.len_bytes().max() or 0) > _NAMES_LONGEST]
+    suspect += [name for name in lists if _bytes_in(frame[name]) > _TEXT_LONGEST]
     detail = pl.lit(None, pl.String)
-    for name in ("subject_name", "authority_name", "document_number", "change_document_number", "item", "source_url"):
-        detail = pl.when(pl.col(name).str.len_chars() > _NAMES_LONGEST).then(pl.lit(name)).otherwise(detail)
-    for name in ("classes", "legal_bases", "subject_ids"):
-        if frame[name].list.len().sum():
-            length = pl.col(name).list.join("").str.len_chars()
-            detail = pl.when(length > _TEXT_LONGEST).then(pl.lit(name)).otherwise(detail)
+    for name in suspect:
+        detail = pl.when(lengths[name] > limits[name]).then(pl.lit(name)).otherwise(detail)
+    if not suspect:
+        return pl.Series("detail", [None], pl.String).new_from_index(0, frame.height)
     return frame.select(detail=detail)["detail"]
+
+
+def _bytes_in(column: pl.Series) -> int:
+    """An upper bound of the bytes in any of the lists."""
+    longest = column.list.explode(empty_as_null=False).str.len_bytes().max()
+    most = column.list.len().max()
+    return cast("int", longest or 0) * cast("int", most or 0)
 
 
 def _with_subjects(frame: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:

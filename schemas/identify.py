@@ -132,6 +132,13 @@ def _content(frame: pl.DataFrame) -> U64:
     return content
 
 
+def _one_text(column: pl.Series) -> pl.Series:
+    """The texts of each list as one, whatever their order; most lists hold one text, which then is it."""
+    if column.list.len().max() == 1:
+        return column.list.first().fill_null("")
+    return column.list.sort().list.join("\x1e")
+
+
 def _material_columns(frame: pl.DataFrame) -> Iterator[U64]:
     """A hash per row of each material field in a fixed order.
 
@@ -143,7 +150,7 @@ def _material_columns(frame: pl.DataFrame) -> Iterator[U64]:
         yield _text_hashes(column) if column.str.len_bytes().sum() else _BLANK_TEXT
     for name in _MATERIAL_LISTS:
         column = frame[name]
-        yield _text_hashes(column.list.sort().list.join("\x1e")) if column.list.len().sum() else _BLANK_TEXT
+        yield _text_hashes(_one_text(column)) if column.list.len().sum() else _BLANK_TEXT
     for name in _MATERIAL_NUMBERS:
         column = frame[name]
         yield _numbers(column) if column.null_count() < len(column) else _BLANK_NUMBER

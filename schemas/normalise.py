@@ -45,7 +45,10 @@ def lists(column: pl.Series) -> pl.Series:
     lengths = column.list.len()
     if not lengths.sum():
         return column
-    flat = texts(column.list.explode(empty_as_null=False).fill_null(""))
+    written = column.list.explode(empty_as_null=False).fill_null("")
+    flat = texts(written)
+    if flat is written and written.str.len_bytes().min():
+        return column  # nothing to tidy, nothing to drop
     if (flat == "").any():
         frame = pl.DataFrame({"row": _owner_rows(lengths), "text": flat}).filter(pl.col("text") != "")
         packed = frame.group_by("row", maintain_order=True).agg("text")
