@@ -62,10 +62,13 @@ def check(file: Path, *, mapping: MappingName, department: DepartmentName = "", 
     from producers import show
     from producers.check import check as check_file
     from producers.mapping import load
+    from producers.publisher import require_department
     from schemas import reference
     from schemas.reasons import OUTCOME_SENTENCES
 
     settings = _settings()
+    if department:
+        require_department(settings, department)
     checked = check_file(file, load(mapping, settings), department, reference.load(settings.reference_dir))
     if as_json:
         _print_json(

@@ -124,7 +124,7 @@ def require_department(settings: Settings, department: str) -> None:
     known = reference.load(settings.reference_dir).departments
     if department not in known:
         raise InputError(
-            f"publishing for {department}: no such department is registered; registered are {', '.join(known)}"
+            f"reporting for {department}: no such department is registered; registered are {', '.join(known)}"
         )
 
 

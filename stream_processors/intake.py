@@ -9,6 +9,7 @@ Stateless: any number of processes. Each event takes exactly one of the ways out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ class Intake:
         self._marker = marker
         self._careful = marker is not None and marker.exists()
         if marker is not None:
-            marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.touch()
+            with suppress(OSError):  # without a marker the fast codec dies twice of a message, not once
+                marker.parent.mkdir(parents=True, exist_ok=True)
+                marker.touch()
         self._unknown: list[tuple[int, int]] = []
 
     def work(self, batch: Batch) -> Work:

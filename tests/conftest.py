@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from stacks import Stack, stack_in
 
 from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_part
 from deploy.local.clickhouse.part import ClickHouseConfig, clickhouse_part
@@ -100,6 +101,13 @@ def _running(server: Server) -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(server.data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One whole stack for the journeys of this run: share departments with care, and leave every part running."""
+    with stack_in(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

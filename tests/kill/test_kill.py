@@ -140,9 +140,8 @@ def test_the_plan_kills_each_part_as_often_as_it_says():
     assert kills == plan(NIGHTLY, 1) != plan(NIGHTLY, 2)
 
 
-def test_each_lane_killed_once_nothing_is_lost_or_doubled(tmp_path):
-    with stack_in(tmp_path) as stack:
-        survives(stack, QUICK, seed=1)
+def test_each_lane_killed_once_nothing_is_lost_or_doubled(running_stack):
+    survives(running_stack, QUICK, seed=1)
 
 
 @pytest.mark.nightly
