@@ -24,6 +24,7 @@ from schemas.hashing import partition_of
 from schemas.persons import screen
 from schemas.reasons import REASONS
 from schemas.reference import Reference
+from schemas.subjects import keeps_names
 from schemas.topics import EVENT_BYTES_MAX, IDENTIFIED, QUARANTINE, department_of, events_topic
 from stream_processors.kafka import Batch
 from stream_processors.lane import Output, Work
@@ -172,7 +173,7 @@ def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], de
     aside = rejects.filter(pl.col("outcome") == "quarantined")
     at, rows = aside["at"].to_numpy(), aside["row"].to_numpy()
     read = np.flatnonzero(rows >= 0)
-    events = pl.DataFrame(pl.from_arrow(decoded.batch.take(rows[read])))
+    events = _without_traders_names(pl.DataFrame(pl.from_arrow(decoded.batch.take(rows[read]))))
     known = events.select("submission", "source_row", "source_part", "event_id", "mapping", "category", "reported_at")
     found = known.with_columns(
         index=pl.Series(read, dtype=pl.Int64), event=pl.Series(events.write_ndjson().splitlines(), dtype=pl.String)
@@ -189,6 +190,18 @@ def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], de
     columns = [table[field.name].combine_chunks().cast(field.type) for field in QUARANTINED.arrow]
     values = codec.encode(QUARANTINED, pa.RecordBatch.from_arrays(columns, schema=QUARANTINED.arrow))
     return Output(QUARANTINE, values, [None] * len(values), [0] * len(values))
+
+
+def _without_traders_names(events: pl.DataFrame) -> pl.DataFrame:
+    """The line holds in quarantine as well: what says of itself that it is a sole trader keeps a name of business only.
+
+    Its code may be what is wrong with it, so the form of the code decides, or the kind that was reported.
+    """
+    codes = events["subject_ids"].list.join(" ")
+    traders = codes.str.contains(r":\s*92") | events["subject_kind"].str.contains("sole_trader|个体")
+    kinds = pl.select(pl.when(traders).then(pl.lit("sole_trader")).otherwise(pl.lit("unknown"))).to_series()
+    kept = keeps_names(events["subject_name"], kinds)
+    return events.with_columns(subject_name=pl.when(kept).then("subject_name").otherwise(pl.lit("")))
 
 
 def _counts(
