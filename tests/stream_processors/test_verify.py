@@ -9,7 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from small_platform import DEPARTMENTS, P, fill_store, messages, send, stand_at_end, two_departments, write_platform
 
 from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_part
@@ -22,7 +25,9 @@ from schemas.settings import Settings
 from schemas.topics import HISTORY, IDENTIFIED, RECORDS, events_topic
 from stream_processors import topics
 from stream_processors.clickhouse import ClickHouse, connect
+from stream_processors.kafka import end_offsets
 from stream_processors.positions import INTAKE_GROUP, REGISTER_GROUP
+from stream_processors.status import status
 from stream_processors.verify import Report, verify
 from stream_processors.verify_page import show
 
@@ -50,9 +55,19 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
             shutil.rmtree(config.data_dir, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stored(platform: Settings, clickhouse: Any) -> Iterator[tuple[Settings, ClickHouse]]:
-    """A store of one's own that holds everything."""
+    """A store that holds everything."""
+    yield from a_store(platform, clickhouse)
+
+
+@pytest.fixture
+def own_store(platform: Settings, clickhouse: Any) -> Iterator[tuple[Settings, ClickHouse]]:
+    """A store that may be spoiled."""
+    yield from a_store(platform, clickhouse)
+
+
+def a_store(platform: Settings, clickhouse: Any) -> Iterator[tuple[Settings, ClickHouse]]:
     name = f"v{uuid.uuid4().hex[:12]}"
     settings = replace(platform, clickhouse_url=clickhouse.url, clickhouse_database=name)
     store = connect(settings)
@@ -113,8 +128,8 @@ def test_the_command_says_it_as_json_and_counts_one_department_alone(stored, mon
     assert told["current"]["rows"] > 0
 
 
-def test_every_fault_planted_in_the_store_is_found_and_named(stored, monkeypatch, capsys):
-    settings, store = stored
+def test_every_fault_planted_in_the_store_is_found_and_named(own_store, monkeypatch, capsys):
+    settings, store = own_store
     rows = store.rows("SELECT record_id AS id FROM records FINAL WHERE variant_of = '' LIMIT 4", doing="choosing")
     altered, deleted, doubled, copied = (row["id"] for row in rows)
     alter(store, f"ALTER TABLE records UPDATE fine_fen = 1, grade = 'A' WHERE record_id = '{altered}'")
@@ -170,7 +185,34 @@ def test_a_store_that_is_away_is_one_sentence(platform, settings_for: Callable[.
         look(away)
 
 
+def test_status_of_a_sound_platform_is_well(stored):
+    settings, _ = stored
+    lines = status(settings)
+    assert [line for line in lines if not line.ok] == []
+    assert {line.what for line in lines} >= {"topics", "lane intake", "lane register", "lane store", "table parked"}
+    assert next(line.found for line in lines if line.what == "lane store") == "0 events behind"
+
+
 # From here on the log itself is changed, and stays so.
+
+
+def test_what_retention_took_away_is_not_counted_and_the_rest_still_passes(stored):
+    settings, _ = stored
+    # The market's events came first: they go, and so does what they became on credit.identified.
+    identified = messages(settings, IDENTIFIED)
+    heads = codec.decode(IDENTIFIED_EVENT, identified.values, head=True).batch
+    of_tax = np.array([department == "tax" for department in heads["department"].to_pylist()])
+    limits = {(events_topic("market"), p): end for p, end in end_offsets(settings, events_topic("market")).items()}
+    for partition in range(P):
+        limits[IDENTIFIED, partition] = int(identified.offsets[of_tax & (identified.partitions == partition)].min())
+    places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in limits.items()]
+    admin = AdminClient({"bootstrap.servers": settings.kafka})
+    for answer in admin.delete_records(places).values():
+        answer.result(20)
+    report = look(settings)
+    assert failed(report) == {}
+    assert report.unjudged == []
+    assert sum(row["events"] for row in report.counts) == EVENTS_OF_EACH
 
 
 def test_what_a_lane_has_not_passed_is_said_and_not_judged(stored):
