@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, cast
@@ -280,6 +281,9 @@ def read_all(
         }
     )
     try:
+        # Who leads the partitions, before the first fetch: to find out in the middle of it costs half a second.
+        with suppress(KafkaException):
+            consumer.list_topics(topic, timeout=_ASK_SECONDS)
         consumer.assign([TopicPartition(topic, partition, begins[partition]) for partition in sorted(left)])
         while left:
             messages = consumer.consume(batch_rows, 0.1)
