@@ -263,7 +263,8 @@ def _records(batch: Batch, frame: pl.DataFrame, reports: Reports, folded: Folded
     values = [revisions.values[i] for i in rewritten.tolist()]
     keys = [revisions.keys[i] for i in rewritten.tolist()]
     where: list[int] = partitions[rewritten].tolist()
-    for rows, high, low, status in folded.markers:
+    if folded.markers:
+        rows, high, low, status = (np.concatenate(column) for column in zip(*folded.markers, strict=True))
         seen = marker_messages(frame, reports, rows, high, low, status)
         values += seen.values
         keys += seen.keys
