@@ -39,6 +39,7 @@ _TRANSACTION_TIMEOUT_MS = 10_000
 _BROKER_SECONDS = 30.0
 _BUSY_ROWS = 4_000  # a take of so many events says that there is lag: the next one may wait for a fuller batch
 _BUSY_WAIT_SECONDS = 0.2
+_TAKING = "taking a batch"
 _BATCHES_PER_COLLECTION = 500
 
 
@@ -220,7 +221,7 @@ class Lane:
     def _turn(self) -> None:
         if self._needs_restore:
             self._restore()
-        self._doing = "taking a batch"
+        self._doing = _TAKING
         wait = _BUSY_WAIT_SECONDS if self._metrics.last_rows >= _BUSY_ROWS else self._settings.batch_wait_ms / 1000
         batch = self._source.take(self._settings.batch_rows, wait)
         group = self._source.consumer.consumer_group_metadata()  # with the batch: it is what fencing goes by
@@ -352,12 +353,18 @@ class Lane:
     def _watch(self) -> None:
         """Ends the process when it is stuck; asks the broker through clients of its own, as the lane's may be stuck."""
         failures = 0
-        looked_at = time.monotonic()
+        looked_at = ready_at = time.monotonic()
         while not self._stop.wait(0.5):
             opened_at = self._opened_at
             if opened_at is not None and time.monotonic() - opened_at > OPEN_SECONDS_MAX:
                 self._die(f"a transaction is open for more than {OPEN_SECONDS_MAX:.0f} s while {self._doing}")
-            if self._restoring or not self.ready.is_set() or time.monotonic() - looked_at < 5.0:
+            if self._restoring or not self.ready.is_set():
+                if time.monotonic() - ready_at > QUIET_SECONDS_MAX:
+                    self._not_ready_for_long()
+                    ready_at = time.monotonic()
+                continue
+            ready_at = time.monotonic()
+            if ready_at - looked_at < 5.0:
                 continue
             looked_at = time.monotonic()
             try:
@@ -372,6 +379,16 @@ class Lane:
             quiet = time.monotonic() - self._committed_at
             if sum(lag.values()) > 0 and quiet > QUIET_SECONDS_MAX:
                 self._die(f"there is lag and no commit for {quiet:.0f} s while {self._doing}")
+
+    def _not_ready_for_long(self) -> None:
+        """A restore may take its time; a member that is given no partitions does not come by them any more."""
+        if self._restoring:
+            self._log.warning(
+                f"restoring for {QUIET_SECONDS_MAX:.0f} s and more; it waits for ever behind a transaction that nobody "
+                "ends: where kafka-transactions.sh find-hanging lists one, abort it"
+            )
+        elif self._doing == _TAKING:
+            self._die(f"no partition was given to this process for {QUIET_SECONDS_MAX:.0f} s")
 
     def _lag(self) -> dict[tuple[str, int], int]:
         """Committed events that this process holds and has not passed; the marker of a transaction counts as none."""

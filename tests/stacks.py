@@ -32,11 +32,20 @@ class Stack:
 
     settings: Settings
 
-    def command(self, module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """What `python -m module` answers; `variables` are added to its environment."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to find this stack."""
+        return environment(self.settings)
+
+    def python(self, module: str) -> list[str]:
+        """The beginning of a command line."""
+        return [sys.executable, "-m", module]
+
+    def command(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What `python -m module` answers."""
         return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            env=environment(self.settings) | variables,
+            [*self.python(module), *arguments],
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=600,
@@ -65,8 +74,8 @@ class Stack:
         line = ["simulate", "events", "--department", department, "--seed", str(seed), "--json"]
         line += ["--count", str(count), "--rate", str(events_per_second)]
         sender = subprocess.Popen(
-            [sys.executable, "-m", "producers", *line],
-            env=environment(self.settings),
+            [*self.python("producers"), *line],
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

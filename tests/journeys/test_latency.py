@@ -1,0 +1,67 @@
+"""From reported by an adapter to readable in `credit.records`, at a steady rate, as the store's own metric says."""
+
+import re
+
+import pytest
+from stacks import Stack, stack_in, wait_for
+
+from deploy.local.http import http_get
+
+DEPARTMENTS = {"market": 31, "environment": 32}
+EVENTS_PER_SECOND = 2_000
+SECONDS = 60
+SECONDS_MAX = 1.0  # what is promised on two cores
+WARM_UP_EVENTS = 4_000
+
+
+def buckets(stack: Stack) -> dict[float, float]:
+    """Cumulative counts of the metric by upper bound in seconds."""
+    page = (http_get(stack.settings.store_port, "/metrics") or b"").decode()
+    found = re.findall(r'^xinliu_end_to_end_seconds_bucket\{le="([^"]+)",stage="readable"\} (\S+)$', page, re.M)
+    found = found or re.findall(
+        r'^xinliu_end_to_end_seconds_bucket\{stage="readable",le="([^"]+)"\} (\S+)$', page, re.M
+    )
+    return {float(bound): float(count) for bound, count in found}
+
+
+def percentile(before: dict[float, float], after: dict[float, float], share: float) -> float:
+    """The upper bound of the bucket in which this share of the new observations is reached."""
+    counts = {bound: after[bound] - before.get(bound, 0.0) for bound in sorted(after)}
+    return next(bound for bound, count in counts.items() if count >= share * max(counts.values()))
+
+
+def send(stack: Stack, seed_step: int, count: int, rate: float) -> None:
+    one, two = DEPARTMENTS
+    with (
+        stack.simulating(one, DEPARTMENTS[one] + seed_step, count // 2, rate / 2),
+        stack.simulating(two, DEPARTMENTS[two] + seed_step, count // 2, rate / 2),
+    ):
+        pass
+
+
+def test_the_percentile_is_the_bucket_that_reaches_the_share():
+    before = {0.1: 5.0, 0.5: 5.0, 1.0: 5.0}
+    after = {0.1: 95.0, 0.5: 103.0, 1.0: 105.0}
+    assert percentile(before, after, 0.5) == 0.1
+    assert percentile(before, after, 0.99) == 1.0
+    assert percentile(before, after, 0.98) == 0.5
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_two_thousand_events_a_second_are_readable_within_a_second(tmp_path):
+    with stack_in(tmp_path) as stack:
+        send(stack, 100, WARM_UP_EVENTS, EVENTS_PER_SECOND)
+        wait_for(lambda: max(buckets(stack).values(), default=0) > 0.8 * WARM_UP_EVENTS, "the first events are through")
+        stack.verify()
+        before = buckets(stack)
+        send(stack, 0, EVENTS_PER_SECOND * SECONDS, EVENTS_PER_SECOND)
+        stack.verify()
+        after = buckets(stack)
+    seen = {share: percentile(before, after, share) for share in (0.5, 0.9, 0.99, 0.999)}
+    count = max(after.values()) - max(before.values())
+    print(
+        f"\n{count:,.0f} records at {EVENTS_PER_SECOND} events/s for {SECONDS} s, readable within, in seconds: {seen}"
+    )
+    assert count > 0.8 * EVENTS_PER_SECOND * SECONDS
+    assert seen[0.99] < SECONDS_MAX
