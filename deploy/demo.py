@@ -82,7 +82,6 @@ class Demo:
         for entry in manifest["files"]:
             file, department, mapping = entry["file"], entry["department"], entry["mapping"]
             line = ("publish", str(files / file), "--department", department, "--mapping", mapping, "--wait", "--json")
-            line += ("--corrects",) if entry["corrects"] else ()
             answer = json.loads(self.command("producers", *line, *(["--corrects"] if entry["corrects"] else [])))
             if answer["rows"] != sum(answer["outcomes"].values()):
                 raise DemoFailed(f"publishing {file}: {answer['rows']} rows, but {answer['outcomes']}")
