@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-# Changes only when what the lanes make of the same events changes: then say in the commit why, and put the new one here.
+# Changes only when what the lanes make of the same events changes: say in the commit why, and put the new one here.
 # (And in 2029, when the first of these penalties are not published any more.)
 DIGEST_OF_20000 = "594cf613c29351ed2fa3a5c16d5366fa"
 

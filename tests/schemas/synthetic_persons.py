@@ -91,7 +91,9 @@ def cpf(dice: random.Random) -> str:
 
 def rfc_of_a_person(dice: random.Random) -> str:
     letters = "".join(dice.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(4))
-    return f"{letters}{_birth(dice):%y%m%d}{dice.choice('ABCDEFGH')}{dice.choice('123456789')}{dice.choice('0123456789A')}"
+    return (
+        f"{letters}{_birth(dice):%y%m%d}{dice.choice('ABCDEFGH')}{dice.choice('123456789')}{dice.choice('0123456789A')}"
+    )
 
 
 # -- disguises ------------------------------------------------------------------------------------------------------
