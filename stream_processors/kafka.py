@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import Any, cast
 
 import numpy as np
+import structlog
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -30,7 +31,7 @@ from schemas.settings import Settings
 
 _ASK_SECONDS = 10.0
 _CLIENT = {
-    "log_level": 3,
+    "log_level": 0,  # its own lines would stand between ours, a hundred a second while a broker is away
     "reconnect.backoff.max.ms": 500,  # else a client notices a broker's return only after up to 10 s
     "topic.metadata.refresh.interval.ms": 30_000,
 }
@@ -133,8 +134,12 @@ class Source:
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "isolation.level": "read_committed" if read_committed else "read_uncommitted",
+                "error_cb": self._on_error,
             }
         )
+        self._log = structlog.get_logger(group)
+        self._broker = settings.kafka
+        self._away = False
         self._on_assign = on_assign
         self._on_revoke = on_revoke
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
@@ -156,7 +161,17 @@ class Source:
 
     def take(self, batch_rows: int, wait_seconds: float) -> Batch:
         """Up to `batch_rows` messages, waiting at most `wait_seconds`; an empty batch when there are none."""
-        return batch_of(without_errors(self._consumer.consume(batch_rows, wait_seconds)))
+        batch = batch_of(without_errors(self._consumer.consume(batch_rows, wait_seconds)))
+        if self._away and len(batch):
+            self._away = False
+            self._log.info("the broker is back", broker=self._broker)
+        return batch
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Called by the client from within `take`: what it can mend by itself, told once for each outage."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._away:
+            self._away = True
+            self._log.warning("no broker answers, trying on", broker=self._broker)
 
     def commit(self, batch: Batch) -> None:
         """Commit the position behind the batch, and wait for the broker's word."""

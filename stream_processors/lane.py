@@ -28,13 +28,15 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from schemas.errors import EXIT_STOP, Stop
+from schemas.errors import EXIT_STOP, Retryable, Stop
 from schemas.settings import Settings
 from stream_processors.kafka import Batch, Source, admin, client_config, end_offsets, produce_all
 from stream_processors.metrics import LaneMetrics
 
 OPEN_SECONDS_MAX = 4.0  # an open transaction holds every reader's last stable offset: most of an outage is this wait
 QUIET_SECONDS_MAX = 60.0  # lag and no commit for so long: the client is stuck
+STOP_SECONDS_MAX = 10.0  # a batch and a commit take less; a client that is stuck takes for ever
+_LOOK_SECONDS = 5.0
 _TRANSACTION_TIMEOUT_MS = 10_000
 _BROKER_SECONDS = 30.0
 _BUSY_ROWS = 4_000  # a take of so many events says that there is lag: the next one may wait for a fuller batch
@@ -118,6 +120,9 @@ class Lane:
         self._committed_at = time.monotonic()
         self._beat = time.monotonic()
         self._restoring = False
+        self._behind = 0
+        self._ready_at = self._answered_at = time.monotonic()
+        self._ended = threading.Event()
         self._tracked: dict[int, int | None] = {}
         self._needs_restore = False
         self._paused: dict[tuple[str, int], int] = {}
@@ -135,7 +140,15 @@ class Lane:
         # A batch makes tens of thousands of objects and no cycles: looking for cycles then costs a tenth of the time.
         # It is done while there is nothing else to do.
         gc.disable()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        for duty in (self._watch, self._look):
+            threading.Thread(target=duty, name=f"{self._group}{duty.__name__}", daemon=True).start()
+        try:
+            self._follow()
+        finally:
+            self._ended.set()
+        self._log.info("stopped", batches=self.batches)
+
+    def _follow(self) -> None:
         try:
             self._connect()
             while not self._stop.is_set():
@@ -148,7 +161,6 @@ class Lane:
         self._doing = "closing"
         self._source.close()
         self._processor.closed()
-        self._log.info("stopped", batches=self.batches)
 
     # -- connecting ---------------------------------------------------------------------------------------------
 
@@ -207,6 +219,7 @@ class Lane:
         self._needs_restore = False
         self._committed_at = time.monotonic()
         self._source.consumer.resume(self._source.consumer.assignment())
+        self._behind, self._ready_at = 0, self._committed_at
         self.ready.set()
 
     def keep_alive(self) -> None:
@@ -351,34 +364,50 @@ class Lane:
     # -- the watchdog -------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Ends the process when it is stuck; asks the broker through clients of its own, as the lane's may be stuck."""
-        failures = 0
-        looked_at = ready_at = time.monotonic()
-        while not self._stop.wait(0.5):
-            opened_at = self._opened_at
-            if opened_at is not None and time.monotonic() - opened_at > OPEN_SECONDS_MAX:
+        """Ends the process when it is stuck. Asks nobody, since whoever is asked may be what is stuck."""
+        ready_at = time.monotonic()
+        told_at: float | None = None
+        while not self._ended.wait(0.5):
+            now = time.monotonic()
+            if (opened_at := self._opened_at) is not None and now - opened_at > OPEN_SECONDS_MAX:
                 self._die(f"a transaction is open for more than {OPEN_SECONDS_MAX:.0f} s while {self._doing}")
-            if self._restoring or not self.ready.is_set():
-                if time.monotonic() - ready_at > QUIET_SECONDS_MAX:
+            if self._stop.is_set():
+                told_at = told_at or now
+                if now - told_at > STOP_SECONDS_MAX:
+                    self._die(f"told to stop and still {self._doing} after {STOP_SECONDS_MAX:.0f} s")
+            elif self._restoring or not self.ready.is_set():
+                if now - ready_at > QUIET_SECONDS_MAX:
                     self._not_ready_for_long()
-                    ready_at = time.monotonic()
+                    ready_at = now
+            else:
+                ready_at = now
+                self._watch_lag(now)
+
+    def _watch_lag(self, now: float) -> None:
+        """Lag without a commit, and no word about the lag, say the same: the client is stuck."""
+        quiet = now - self._committed_at
+        if self._behind > 0 and quiet > QUIET_SECONDS_MAX:
+            self._die(f"there is lag and no commit for {quiet:.0f} s while {self._doing}")
+        if now - max(self._answered_at, self._ready_at) > QUIET_SECONDS_MAX:
+            self._die(f"the broker has not said for {QUIET_SECONDS_MAX:.0f} s how far this lane is")
+
+    def _look(self) -> None:
+        """Asks how far the lane is behind, in a thread of its own: a question takes long while a broker is away."""
+        while not self._ended.wait(_LOOK_SECONDS):
+            if self._restoring or not self.ready.is_set():
                 continue
-            ready_at = time.monotonic()
-            if ready_at - looked_at < 5.0:
-                continue
-            looked_at = time.monotonic()
             try:
                 lag = self._lag()
-                failures = 0
-            except Exception as error:
-                failures += 1
-                if failures >= 10:
-                    self._die(f"the broker did not answer {failures} times: {error}")
+            except (
+                KafkaException,
+                Retryable,
+                RuntimeError,
+            ) as error:  # RuntimeError: the consumer was closed meanwhile
+                self._log.debug("the lag is not known", why=str(error))
                 continue
             self._metrics.lag(lag)
-            quiet = time.monotonic() - self._committed_at
-            if sum(lag.values()) > 0 and quiet > QUIET_SECONDS_MAX:
-                self._die(f"there is lag and no commit for {quiet:.0f} s while {self._doing}")
+            self._behind = sum(lag.values())
+            self._answered_at = time.monotonic()
 
     def _not_ready_for_long(self) -> None:
         """A restore may take its time; a member that is given no partitions does not come by them any more."""
@@ -397,7 +426,8 @@ class Lane:
             place for place in self._source.consumer.assignment() if (place.topic, place.partition) not in self._paused
         ]
         request = ConsumerGroupTopicPartitions(self._group, [TopicPartition(p.topic, p.partition) for p in held])
-        (answer,) = admin(self._settings).list_consumer_group_offsets([request], request_timeout=5.0).values()
+        client = admin(self._settings)  # kept until the answer is here: it is lost with the client
+        (answer,) = client.list_consumer_group_offsets([request], request_timeout=5.0).values()
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in answer.result().topic_partitions}
         for topic in {place.topic for place in held}:
             partitions = [place.partition for place in held if place.topic == topic]

@@ -173,6 +173,9 @@ class _Host(faust.App):
 
     BootStrategy = _NoKafkaOfItsOwn
 
+    async def on_start(self) -> None:  # pyrefly: ignore[missing-override-decorator]
+        self.finalize()  # Faust's own makes a consumer here as well, whose event loop nobody would close
+
     async def _wait_for_table_recovery_completed(self) -> bool:  # pyrefly: ignore[missing-override-decorator]
         return False  # there are no tables, and no consumer that would say so
 

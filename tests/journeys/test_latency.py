@@ -17,11 +17,8 @@ WARM_UP_EVENTS = 4_000
 def buckets(stack: Stack) -> dict[float, float]:
     """Cumulative counts of the metric by upper bound in seconds."""
     page = (http_get(stack.settings.store_port, "/metrics") or b"").decode()
-    found = re.findall(r'^xinliu_end_to_end_seconds_bucket\{le="([^"]+)",stage="readable"\} (\S+)$', page, re.M)
-    found = found or re.findall(
-        r'^xinliu_end_to_end_seconds_bucket\{stage="readable",le="([^"]+)"\} (\S+)$', page, re.M
-    )
-    return {float(bound): float(count) for bound, count in found}
+    lines = re.findall(r'^xinliu_end_to_end_seconds_bucket\{le="([^"]+)",stage="readable"\} (\S+)$', page, re.M)
+    return {float(bound): float(count) for bound, count in lines}
 
 
 def percentile(before: dict[float, float], after: dict[float, float], share: float) -> float:
