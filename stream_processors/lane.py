@@ -398,13 +398,8 @@ class Lane:
                 continue
             try:
                 lag = self._lag()
-            except (
-                KafkaException,
-                Retryable,
-                RuntimeError,
-            ) as error:  # RuntimeError: the consumer was closed meanwhile
-                self._log.debug("the lag is not known", why=str(error))
-                continue
+            except (KafkaException, Retryable, RuntimeError):  # the last: the consumer was closed meanwhile
+                continue  # `_watch_lag` ends the process when that goes on
             self._metrics.lag(lag)
             self._behind = sum(lag.values())
             self._answered_at = time.monotonic()
