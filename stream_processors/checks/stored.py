@@ -17,7 +17,7 @@ from stream_processors.checks.log import Say
 from stream_processors.clickhouse import ClickHouse
 from stream_processors.rows import TOPIC_EPOCH
 
-_PAGE_ROWS = 50_000
+_PAGE_ROWS = 200_000  # some hundred megabytes on both sides
 _RECORD = ["high", "low"]
 _PLACE = ["partition", "offset"]
 _COMPARED = ["partition", "offset", "timestamp_ms", "whole"]
