@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from deploy.local.http import http_get
 from deploy.local.processes import free_port_base, process_identity, wait_until
 from deploy.local.stack import environment
 from deploy.local.status import PartStatus
+from schemas.avro import RECEIPT
+from schemas.codec import decode
+from schemas.reasons import OUTCOMES
 from schemas.settings import Settings
+from schemas.topics import receipts_topic
+from stream_processors.kafka import read_all
 
 PORTS = 16
 SECONDS_MAX = 120.0
@@ -121,12 +127,19 @@ class Stack:
         assert done.returncode == 0, (done.stderr, _differences(done.stdout))
         return json.loads(done.stdout)
 
-    def outcomes(self, report: dict[str, Any], department: str) -> dict[str, int]:
+    def outcomes(self, report: dict[str, Any], department: str) -> Counter[str]:
         """Events of a department in all, and by what became of them, from the report of `verify`."""
         rows = [row for row in report["events"] if row["department"] == department]
-        names = ("events", "new", "repeat", "superseding", "stale", "conflicting", "quarantined", "refused")
-        sums = {name: sum(row.get(name, 0) for row in rows) for name in names}
-        return {name: count for name, count in sums.items() if count}
+        return +Counter({name: sum(row[name] for row in rows) for name in ("events", *OUTCOMES)})
+
+    def received(self, department: str) -> Counter[str]:
+        """The same by the receipts as they stand, without any proof: for what was there before a test."""
+        counts: Counter[str] = Counter()
+        for batch in read_all(self.settings, receipts_topic(department)):
+            receipts = decode(RECEIPT, batch.values).batch
+            for outcome, offsets in zip(receipts["outcome"].to_pylist(), receipts["offsets"].to_pylist(), strict=True):
+                counts += Counter({outcome: len(offsets), "events": len(offsets)})
+        return counts
 
     def log(self, name: str) -> str:
         """All that a part has printed."""

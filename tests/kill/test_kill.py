@@ -4,6 +4,7 @@ The figures that are printed (kill to next commit) are for people: no test depen
 """
 
 import shutil
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,11 +82,10 @@ def kill_under_load(stack: Stack, size: Size, seed: int) -> list[tuple[str, int]
     return killed
 
 
-def expected(settings: Settings, department: str, count: int) -> dict[str, int]:
+def expected(settings: Settings, department: str, count: int) -> Counter[str]:
     """What must become of the first events of the department's stream, sent once."""
     stream = department_stream(settings, department, SEEDS[department], datetime.now(UTC))
-    outcomes = expected_outcomes(stream, count)
-    return {"events": count} | {outcome: events for outcome, events in outcomes.items() if events}
+    return +Counter(expected_outcomes(stream, count), events=count)
 
 
 def print_times(settings: Settings, killed: list[tuple[str, int]]) -> None:
@@ -126,10 +126,9 @@ def survives(stack: Stack, size: Size, seed: int) -> None:
         pass
     after = stack.verify(wait_seconds=300)
     assert after["current"] == report["current"], "without its local state register must know the same"
-    before, now = stack.outcomes(report, department), stack.outcomes(after, department)
-    gained = {outcome: now[outcome] - before.get(outcome, 0) for outcome in now if now[outcome] != before.get(outcome)}
-    bad = expected(stack.settings, department, again).get("quarantined", 0)
-    assert gained == {"events": again, "repeat": again - bad, "quarantined": bad}
+    gained = stack.outcomes(after, department) - stack.outcomes(report, department)
+    bad = expected(stack.settings, department, again)["quarantined"]
+    assert gained == Counter(events=again, repeat=again - bad, quarantined=bad)
 
 
 def test_the_plan_kills_each_part_as_often_as_it_says():
