@@ -3,6 +3,7 @@
 Both start when the first test asks for them, and end with the run however it ends.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from stacks import Stack, stack_in
 
 from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_part
@@ -19,6 +21,11 @@ from deploy.local.processes import free_port_base
 from schemas.settings import Settings
 
 _PORTS_OF_A_STACK = 16
+
+# The same examples in every run, so that a change is judged by what it changed; `make nightly` looks for new ones.
+hypothesis_settings.register_profile("every run", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("nightly", deadline=None)
+hypothesis_settings.load_profile("nightly" if os.environ.get("XINLIU_NIGHTLY") else "every run")
 
 
 @dataclass(frozen=True)
