@@ -24,6 +24,7 @@ from schemas.errors import Retryable
 from schemas.topics import events_topic
 from stream_processors.kafka import end_offsets
 
+pytestmark = pytest.mark.nightly  # minutes of real outages: not in every run
 RATE = 500
 
 

@@ -139,6 +139,7 @@ def test_the_plan_kills_each_part_as_often_as_it_says():
     assert kills == plan(NIGHTLY, 1) != plan(NIGHTLY, 2)
 
 
+@pytest.mark.nightly
 def test_each_lane_killed_once_nothing_is_lost_or_doubled(running_stack):
     survives(running_stack, QUICK, seed=1)
 
