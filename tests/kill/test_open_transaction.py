@@ -4,6 +4,7 @@ Kafka 4.3.0 and 4.3.1 do not always: while the partitions' leader is not known y
 and leave out the markers (KAFKA-20734). A lane can not mend that, so the local broker is of a version without it.
 """
 
+import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from stacks import wait_for
@@ -15,6 +16,7 @@ PARTITIONS = 8
 TRANSACTION_MS = 1_000  # has run out when the broker is back, so that it ends the transaction while it starts
 
 
+@pytest.mark.nightly
 def test_an_open_transaction_is_ended_by_the_broker_that_comes_back(broker, settings_for, tmp_path):
     settings = settings_for(tmp_path, broker=broker)
     topic = "open-transaction"
