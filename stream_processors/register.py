@@ -28,7 +28,7 @@ from schemas.reference import Reference
 from schemas.settings import Settings
 from schemas.topics import HISTORY, IDENTIFIED, RECORDS
 from stream_processors.checkpoint import Checkpoint
-from stream_processors.fold import OUTCOME_NAMES, REPEAT, Folded, Reports, blank_folded, expire, fold
+from stream_processors.fold import CONFIRMED, OUTCOME_NAMES, REPEAT, Folded, Reports, blank_folded, expire, fold
 from stream_processors.index import Array, Index
 from stream_processors.kafka import Batch, end_offsets, read_all
 from stream_processors.lane import Output, Work
@@ -269,6 +269,10 @@ def _records(batch: Batch, frame: pl.DataFrame, reports: Reports, folded: Folded
         values += seen.values
         keys += seen.keys
         where += batch.partitions[rows].tolist()
+        if (status == CONFIRMED).any():
+            # A restore tells by their order in the log whether a content was confirmed before or after it was replaced.
+            in_order = np.argsort(np.concatenate([told[rewritten], rows]), kind="stable").tolist()
+            values, keys, where = ([column[i] for i in in_order] for column in (values, keys, where))
     return [
         Output(HISTORY, revisions.values, revisions.keys, partitions.tolist()),
         Output(RECORDS, values, keys, where, tracked=True),

@@ -34,8 +34,9 @@ def replay(index: Index, batch: Batch) -> None:
     newest = _last_of_each(high, low)
     head, high, low = head.take(newest), high[newest], low[newest]
     frame = pl.DataFrame(pl.from_arrow(head))
-    _write_slots(index, _places_of(index, high, low), head, frame)
-    _replay_confirmations(index, frame.filter(pl.col("status") == "confirmed"))
+    places = _places_of(index, high, low)
+    _write_slots(index, places, head, frame)
+    _replay_confirmations(index, frame, places)
     index.forget()
 
 
@@ -79,18 +80,24 @@ def _contents(head: pa.RecordBatch, frame: pl.DataFrame) -> U64:
     return contents
 
 
-def _replay_confirmations(index: Index, markers: pl.DataFrame) -> None:
-    """A confirmed content stands at its later position. A record that is not there yet comes later in the log, and
-    with a position at least as late."""
-    if markers.height == 0:
+def _replay_confirmations(index: Index, frame: pl.DataFrame, places: Array) -> None:
+    """A confirmed content stands at its later position, unless the record was written again after that.
+
+    Args:
+        frame: messages in the order of the log, each id once. places: where they lie.
+    """
+    confirmations = np.flatnonzero((frame["status"] == "confirmed").to_numpy())
+    if len(confirmations) == 0:
         return
+    markers = frame[confirmations]
     records = markers["variant_of"].to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string())
-    high, low = from_hex(records, 2)
-    places = index.find(high, low)
-    there = places >= 0
-    at = places[there]
-    order = index.slots["content_order"]
-    order[at] = np.maximum(order[at], markers["content_order"].to_numpy()[there])
+    confirmed = index.find(*from_hex(records, 2))
+    # A record that is not there yet comes later in the log, and then it stands as it is written there.
+    by_place = np.argsort(places)
+    nearest = by_place[np.minimum(np.searchsorted(places[by_place], confirmed), len(places) - 1)]
+    written_after = (places[nearest] == confirmed) & (nearest > confirmations)
+    stands = (confirmed >= 0) & ~written_after
+    index.slots["content_order"][confirmed[stands]] = markers["content_order"].to_numpy()[stands]
 
 
 def _last_of_each(high: U64, low: U64) -> Array:

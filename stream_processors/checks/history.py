@@ -263,8 +263,7 @@ def _judge(group: _Group, departments: Departments, verdict: Verdict) -> None:
     rows = iter(told[known:])
     row = next(rows, None)
     for index, event in enumerate(group.events):
-        # A row of time stands before the row of this event; an event that says nothing new leaves no row.
-        while row is not None and row.kind == EXPIRY and record.copy().take(event, False) is not None:
+        while row is not None and row.kind == EXPIRY and not _passes_before(record, event, row):
             if not _expires(record, row):
                 verdict.differs(_unexplained(group, row))
                 return
@@ -286,6 +285,12 @@ def _judge(group: _Group, departments: Departments, verdict: Verdict) -> None:
     if len(told) == len(group.told) and not known and all(group.folded):
         verdict.settled[group.number] = True
         verdict.markers += [(group.identity, marker, order) for marker, order in record.markers.items()]
+
+
+def _passes_before(record: Record, event: Event, row: _Told) -> bool:
+    """Whether an event may have come before a row of time: it left no row, and that row is right after it too."""
+    after = record.copy()
+    return after.take(event, False) is None and after.expire() == row.row
 
 
 def _record_of(older: list[_Told]) -> Record:
