@@ -263,7 +263,7 @@ def _judge(group: _Group, departments: Departments, verdict: Verdict) -> None:
     rows = iter(told[known:])
     row = next(rows, None)
     for index, event in enumerate(group.events):
-        while row is not None and row.kind == EXPIRY and not _passes_before(record, event, row):
+        while row is not None and row.kind == EXPIRY and _comes_first(row, record, event):
             if not _expires(record, row):
                 verdict.differs(_unexplained(group, row))
                 return
@@ -287,10 +287,12 @@ def _judge(group: _Group, departments: Departments, verdict: Verdict) -> None:
         verdict.markers += [(group.identity, marker, order) for marker, order in record.markers.items()]
 
 
-def _passes_before(record: Record, event: Event, row: _Told) -> bool:
-    """Whether an event may have come before a row of time: it left no row, and that row is right after it too."""
+def _comes_first(row: _Told, record: Record, event: Event) -> bool:
+    """Whether a row of time stands before an event: the event leaves a row itself, or the row is right only before it."""
     after = record.copy()
-    return after.take(event, False) is None and after.expire() == row.row
+    if after.take(event, False) is not None:
+        return True
+    return record.copy().expire() == row.row and after.expire() != row.row
 
 
 def _record_of(older: list[_Told]) -> Record:

@@ -71,7 +71,7 @@ def test_whatever_is_reported_the_second_fold_agrees(steps):
 def test_a_confirmation_after_the_end_of_publication_is_told_from_one_before():
     for days in (0, 3):
         platform = Miniature()
-        platform.report(identified(published_until=date(2026, 5, 1)))
+        platform.report(identified(published_until=date(2026, 5, 1)), identified(published_until=date(2026, 5, 1)))
         platform.pass_time(days)
         platform.report(identified(published_until=date(2026, 5, 1), source_version=1_700_000_000_000))
         platform.pass_time(3)
