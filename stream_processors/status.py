@@ -134,7 +134,7 @@ def _open_transactions(settings: Settings) -> Line:
 def _store(store: ClickHouse) -> Iterator[Line]:
     for table in _TABLES:
         rows = store.rows(f"SELECT count() AS n FROM {table}", doing=f"counting the rows of {table}")[0]["n"]
-        yield Line(f"table {table}", f"{rows:,} rows")
+        yield Line(f"table {table}", f"{rows:,} rows before merging")
     parked = store.rows("SELECT count() AS n FROM parked FINAL", doing="counting parked messages")[0]["n"]
     advice = "messages that no table can hold: SELECT * FROM parked says where they lie" if parked else ""
     yield Line("table parked", f"{parked:,} rows", not parked, advice)

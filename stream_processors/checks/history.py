@@ -288,7 +288,7 @@ def _judge(group: _Group, departments: Departments, verdict: Verdict) -> None:
 
 
 def _comes_first(row: _Told, record: Record, event: Event) -> bool:
-    """Whether a row of time stands before an event: the event leaves a row itself, or the row is right only before it."""
+    """Whether a row of time stands before an event: the event leaves a row, or the row is right only before it."""
     after = record.copy()
     if after.take(event, False) is not None:
         return True

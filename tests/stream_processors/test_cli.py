@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 
 import pytest
@@ -134,8 +135,15 @@ def test_status_is_told_as_json(monkeypatch, capsys):
 
 
 def test_help_does_not_wait_for_the_lanes_to_be_imported():
-    import subprocess
+    assert imported_by("stream_processors.__main__") & {"faust", "polars"} == set()
 
-    code = "import sys, stream_processors.__main__; print([m for m in ('faust', 'polars') if m in sys.modules])"
+
+def test_verify_uses_nothing_of_the_lanes_that_it_checks():
+    lanes = {f"stream_processors.{name}" for name in ("intake", "register", "fold", "index", "restore", "lane")}
+    assert imported_by("stream_processors.verify") & lanes == set()
+
+
+def imported_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    return set(found.stdout.split())
