@@ -17,7 +17,7 @@ from schemas.errors import InputError, Retryable
 from schemas.settings import Settings
 from schemas.topics import events_topic
 
-_TICK_SECONDS = 0.01
+_TICK_SECONDS = 0.02  # a slice costs a millisecond however small it is: one for every few events would fill a core
 _DELIVERY_SECONDS_MAX = 60.0
 _NONE_SENT = np.zeros(0, np.int64)
 
@@ -101,9 +101,10 @@ def _paced(stream: Stream, load: Load, began: float) -> Iterator[pa.RecordBatch]
                 return
             due = batch.num_rows - at
             if load.events_per_second is not None:
-                due = min(due, int(elapsed * load.events_per_second) - sent)
-                if due <= 0:
+                ripe = int(elapsed * load.events_per_second) - sent
+                if ripe < min(due, max(1.0, load.events_per_second * _TICK_SECONDS)):
                     time.sleep(_TICK_SECONDS)
                     continue
+                due = min(due, ripe)
             yield batch.slice(at, due)
             at, sent = at + due, sent + due
