@@ -94,14 +94,22 @@ def print_times(settings: Settings, killed: list[tuple[str, int]]) -> None:
     groups = {"intake": INTAKE_GROUP, "register": REGISTER_GROUP, "store": consumer_group(store, settings)}
     store.close()
     by_group = commits(settings)
-    print(f"\n{'killed':<10}{'commits of':<12}{'kills':>6}{'median s':>10}{'max s':>8}   all")
-    for part in dict.fromkeys(part for part, _ in sorted(killed)):
+    print(f"\n{'killed':<10}{'commits of':<12}{'kills':>6}{'again':>6}{'median s':>10}{'max s':>8}   all")
+    for part in sorted({part for part, _ in killed}):
         for lane in LANES if part == "broker" else [part]:
-            found = [by_group[groups[lane]].next_after(moment) for name, moment in killed if name == part]
-            seconds = sorted(value for value in found if value is not None)
-            if seconds:
-                each = " ".join(f"{value:.1f}" for value in seconds)
-                print(f"{part:<10}{lane:<12}{len(found):>6}{median(seconds):>10.2f}{seconds[-1]:>8.2f}   {each}")
+            moments = [moment for name, moment in killed if name == part]
+            seconds = [by_group[groups[lane]].next_after(moment) for moment in moments]
+            counted = sorted(
+                s for m, s in zip(moments, seconds, strict=True) if s and not hit_again(killed, lane, m, s)
+            )
+            each = " ".join(f"{value:.1f}" for value in counted)
+            figures = f"{median(counted):>10.2f}{counted[-1]:>8.2f}" if counted else f"{'':>18}"
+            print(f"{part:<10}{lane:<12}{len(moments):>6}{len(moments) - len(counted):>6}{figures}   {each}")
+
+
+def hit_again(killed: list[tuple[str, int]], lane: str, moment: int, seconds: float) -> bool:
+    """Whether the lane or the broker was killed once more before the commit: the time then tells of several kills."""
+    return any(name in (lane, "broker") and moment < later < moment + 1000 * seconds for name, later in killed)
 
 
 def forget_state(stack: Stack) -> None:
