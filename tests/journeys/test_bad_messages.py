@@ -71,6 +71,7 @@ def quarantined(settings: Settings) -> dict[str, int]:
     return {row["reason"]: row["n"] for row in rows}
 
 
+@pytest.mark.nightly
 def test_bytes_that_are_no_event_are_quarantined_with_their_reason(running_stack):
     settings = running_stack.settings
     good = good_events(settings, 8, seed=21)
@@ -125,6 +126,7 @@ def paused(stack: Stack, partition: int) -> bool:
     return stack.metric(stack.settings.intake_port, "xinliu_partition_paused", *labels) == 1.0
 
 
+@pytest.mark.nightly
 def test_an_unknown_schema_id_pauses_its_partition_until_a_version_comes_that_knows_it(tmp_path):
     with stack_in(tmp_path / "home", ["broker", "intake"]) as stack:
         settings, sender = stack.settings, Sender(stack.settings)

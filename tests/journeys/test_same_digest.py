@@ -114,6 +114,7 @@ def simulated(folder: Path, rows: int) -> list[Source]:
     return [Source(path, "utf-8-sig", found.department, found.copied_by, found.mapping)]
 
 
+@pytest.mark.nightly
 def test_order_splits_repeats_and_copies_do_not_change_the_current_records(tmp_path):
     compare(tmp_path, simulated(tmp_path / "simulated", 1_500))
 
