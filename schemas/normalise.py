@@ -4,6 +4,8 @@ Compatibility folding (NFKC) is applied to names and codes only: in free text it
 nothing but characters that folding leaves alone, most of them, are not touched at all.
 """
 
+import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,27 @@ import polars as pl
 # Raise it whenever a change here can give an old row another record id; `identity_version` on each record tells.
 IDENTITY_VERSION = 1
 
-# Letters, digits, CJK ideographs and the brackets of document numbers are the same before and after; but for 年, which
-# a bracket may hold beside its year.
+# Letters, digits, CJK ideographs and the brackets of a year are the same before and after.
 _STABLE_NAME = "^[0-9A-Za-z\u4e00-\u9fff（）]*$"
-_STABLE_DOCUMENT = "^[0-9A-Z\u4e00-\u5e73\u5e75-\u9fff〔〕-]*$"
 _INVISIBLE = "[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x1f\x7f]"
 _CJK = "[\u3400-\u9fff]"
+
+_NUMERALS = {numeral: digit for digit, numeral in enumerate("〇一二三四五六七八九")} | {"零": 0, "○": 0}
+_BELOW_THOUSAND = re.compile("(?:([一-九])百)?零?(?:([一-九])?(十))?([一-九])?".replace("一-九", "一二三四五六七八九"))
+_NUMERAL = "[〇零○一二三四五六七八九十百]"
+_OPENING, _CLOSING = r"[\[【(﹝〔{<〈［]", r"[\]】)﹞〕}>〉］]"
+
+
+def _ideographs_but(left_out: str) -> str:
+    """A character class of the ideographs, without some."""
+    borders = [0x4DFF, *sorted(map(ord, left_out)), 0xA000]
+    return "".join(f"{chr(low + 1)}-{chr(high - 1)}" for low, high in pairwise(borders) if high - low > 1)
+
+
+# Numerals may have to become digits, 年 may stand in a bracket beside its year, and 号 may be the end of a label.
+_PLAIN = f"[0-9A-Z{_ideographs_but('一二三四五六七八九十百零年')}-]"
+_STABLE_DOCUMENT = f"^{_PLAIN}*(?:〔(?:19|20)[0-9][0-9]〕{_PLAIN}*)?$"
+_LABEL = r"^[\u4e00-\u9fff]{0,12}(?:文号|文书号|书号|案号|编号|证号|字号):"
 
 
 def names(column: pl.Series) -> pl.Series:
@@ -26,7 +43,10 @@ def names(column: pl.Series) -> pl.Series:
 
 
 def document_numbers(column: pl.Series) -> pl.Series:
-    """Document and case numbers: width folded, no white space, 〔year〕 for any kind of bracket, capital letters."""
+    """Document and case numbers: width folded, no white space, capital letters, 〔year〕 and (word) for any bracket.
+
+    A label before it (文号：) and a full stop behind it are left out; 〔二〇一九〕第十二号 is written in digits.
+    """
     return _where_unstable(column, _STABLE_DOCUMENT, _fold_documents)
 
 
@@ -36,8 +56,9 @@ def texts(column: pl.Series) -> pl.Series:
 
 
 def document_identity(column: pl.Series) -> pl.Series:
-    """A normalised document number without the words that authorities write or leave out: 第, 号 and the space."""
-    return column.str.replace_many({"第": "", "号": ""})
+    """A normalised document number without what authorities write or leave out: 字, 第, 号, zeros before the serial."""
+    bare = column.str.replace_many({"字〔": "〔", "字第": "", "第": "", "号": ""})
+    return bare.str.replace("〕0+", "〕")
 
 
 def lists(column: pl.Series) -> pl.Series:
@@ -95,5 +116,37 @@ def _fold_names(column: pl.Series) -> pl.Series:
 
 def _fold_documents(column: pl.Series) -> pl.Series:
     folded = column.str.normalize("NFKC").str.replace_all(_INVISIBLE, "").str.replace_all(r"\s+", "")
-    folded = folded.str.to_uppercase()
-    return folded.str.replace_all(r"[\[【(﹝〔{<〈]((?:19|20)\d\d)年?[\]】)﹞〕}>〉]", "〔${1}〕")
+    folded = folded.str.to_uppercase().str.replace(_LABEL, "").str.strip_chars("。.,;、")
+    folded = _digits_for_numerals(folded)
+    folded = folded.str.replace_all(f"{_OPENING}((?:19|20)\\d\\d)年?{_CLOSING}", "\ue000${1}\ue001")
+    folded = folded.str.replace_all(_OPENING, "(").str.replace_all(_CLOSING, ")")
+    return folded.str.replace_many({"\ue000": "〔", "\ue001": "〕"})
+
+
+def _digits_for_numerals(column: pl.Series) -> pl.Series:
+    """〔二〇一九〕第十二号 with the digits that it says; numerals elsewhere are part of a name (三环罚)."""
+    held = column.str.contains(
+        f"{_OPENING}{_NUMERAL}{{4}}年?{_CLOSING}|(?:第|{_CLOSING}){_NUMERAL}{{1,7}}号"
+    ).arg_true()
+    if len(held) == 0:
+        return column
+    return column.clone().scatter(held, pl.Series([_with_digits(text) for text in column.gather(held).to_list()]))
+
+
+def _with_digits(text: str) -> str:
+    text = re.sub(f"({_OPENING})({_NUMERAL}{{4}})(年?{_CLOSING})", lambda m: m[1] + _digits(m[2]) + m[3], text)
+    return re.sub(f"(第|{_CLOSING})({_NUMERAL}{{1,7}})号", lambda m: f"{m[1]}{_digits(m[2])}号", text)
+
+
+def _digits(numerals: str) -> str:
+    """二〇一九 = 2019, 十二 = 12, 一百零五 = 105; what is no number stays as it is."""
+    if not re.search("[十百]", numerals):
+        return "".join(str(_NUMERALS[numeral]) for numeral in numerals)
+    found = re.fullmatch(
+        "(?:([一二三四五六七八九])百)?零?(?:([一二三四五六七八九])?(十))?([一二三四五六七八九])?", numerals
+    )
+    if found is None:
+        return numerals
+    hundreds, tens, ten, ones = found.groups()
+    total = _NUMERALS.get(hundreds or "", 0) * 100 + _NUMERALS.get(ones or "", 0)
+    return str(total + (_NUMERALS[tens] * 10 if tens else 10 if ten else 0))
