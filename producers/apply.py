@@ -14,6 +14,7 @@ from producers.rules import IdRule, Rules, When
 from schemas.avro import CREDIT_EVENT
 from schemas.persons import screen
 from schemas.reasons import REASONS
+from schemas.schemes import SubjectTables
 from schemas.subjects import keeps_names, resolve_subjects
 
 _CODE_FIELDS = ("subject_ids", "authority_code", "region")
@@ -33,14 +34,14 @@ class Mapped:
     refused: pl.DataFrame
 
 
-def apply(rules: Rules, chunk: Chunk) -> Mapped:
-    """Events and refusals of some rows."""
+def apply(rules: Rules, chunk: Chunk, tables: SubjectTables | None = None) -> Mapped:
+    """Events and refusals of some rows; `tables` say which codes are whose, the shipped ones by default."""
     cells = Cells(chunk, rules.layout)
     refusals = _Refusals(chunk.rows)
     refusals.add("person_row", _persons(rules, cells))
     frame = _events(rules, cells, chunk, refusals)
     _guard(rules, frame, refusals)
-    subjects = resolve_subjects(frame["subject_ids"])
+    subjects = resolve_subjects(frame["subject_ids"], tables)
     forbidden = subjects["reason"].is_in([name for name, reason in REASONS.items() if reason.outcome == "refused"])
     if forbidden.fill_null(False).any():
         for reason in subjects["reason"].filter(forbidden.fill_null(False)).unique():

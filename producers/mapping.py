@@ -9,18 +9,24 @@ from producers.mapping_file import parse
 from producers.readers import ENDINGS, Chunk, Layout
 from producers.rules import Rules
 from schemas.errors import InputError
+from schemas.schemes import SubjectTables, subject_tables
 from schemas.settings import Settings
 
-__all__ = ["Mapped", "Mapping", "load", "mappings"]
+__all__ = ["Mapped", "Mapping", "load", "load_file", "mappings"]
 
 _SHIPPED = Path(__file__).parent / "mappings"
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """One mapping, ready for use."""
+    """One mapping, ready for use.
+
+    Attributes:
+        tables: whose codes are whose, from the reference folder that the settings name.
+    """
 
     rules: Rules
+    tables: SubjectTables
 
     @property
     def name(self) -> str:
@@ -53,7 +59,7 @@ class Mapping:
 
     def apply(self, chunk: Chunk) -> Mapped:
         """Events and refusals of a chunk; each of its rows is in one of them."""
-        return apply(self.rules, chunk)
+        return apply(self.rules, chunk, self.tables)
 
 
 def load(name: str, settings: Settings) -> Mapping:
@@ -67,22 +73,28 @@ def load(name: str, settings: Settings) -> Mapping:
         near = difflib.get_close_matches(name, paths, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise InputError(f"unknown mapping {name}{hint} xinliu-adapter mappings lists them")
-    return _read(name, paths[name])
+    return _read(name, paths[name], settings)
 
 
 def mappings(settings: Settings) -> list[Mapping]:
     """All mappings, by name."""
-    return [_read(name, path) for name, path in sorted(_paths(settings).items())]
+    return [_read(name, path, settings) for name, path in sorted(_paths(settings).items())]
 
 
 def _paths(settings: Settings) -> dict[str, Path]:
     folders = [_SHIPPED] if settings.mappings_dir is None else [_SHIPPED, settings.mappings_dir]
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml"))}
+    # NAME.cases.toml may lie beside NAME.toml.
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.toml")) if "." not in path.stem}
 
 
-def _read(name: str, path: Path) -> Mapping:
+def load_file(path: Path, settings: Settings) -> Mapping:
+    """A mapping that lies anywhere; its name is that of its file."""
+    return _read(path.stem, path, settings)
+
+
+def _read(name: str, path: Path, settings: Settings) -> Mapping:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"reading mapping {name}: {path} can not be read as UTF-8 text") from error
-    return Mapping(parse(name, text))
+    return Mapping(parse(name, text), subject_tables(settings.reference_dir))
