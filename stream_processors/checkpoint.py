@@ -68,7 +68,8 @@ class Checkpoint:
                     if frame_offset > end_offset:
                         self._index.clear()
                         return 0, f"it is ahead of the log ({frame_offset} > {end_offset})"
-                    self._index.slots[places], self._index.keys[places] = slots, keys
+                    self._index.put(places, slots)
+                    self._index.keys[places] = keys
                     offset, good = frame_offset, file.tell()
                     self._rows_written += len(places)
         except FileNotFoundError:
@@ -132,9 +133,8 @@ class Checkpoint:
             self._give_up(error)
 
     def _write_frame(self, file: FileIO, offset: int, places: Any) -> None:
-        body = (
-            places.astype(np.int64).tobytes() + self._index.keys[places].tobytes() + self._index.slots[places].tobytes()
-        )
+        columns = (places.astype(np.int64), self._index.keys[places], self._index.at(places))
+        body = b"".join(column.tobytes() for column in columns)
         _write_whole(file, _FRAME.pack(offset, len(places), zlib.crc32(body, offset & 0xFFFFFFFF)) + body)
         self._rows_written += len(places)
 

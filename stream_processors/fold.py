@@ -212,7 +212,7 @@ def _report(index: Index, reports: Reports, rows: Array, places: Array, today: i
     """Reports of records that are there."""
     if len(rows) == 0:
         return
-    slots = index.slots[places]
+    slots = index.at(places)
     content, order = reports.content[rows], reports.order[rows]
     rank, department = reports.rank[rows], reports.department[rows]
     same = slots["content"] == content
@@ -308,7 +308,7 @@ def _keep_aside(index: Index, reports: Reports, rows: Array, places: Array, cont
 
 def _change_status(index: Index, reports: Reports, rows: Array, places: Array, today: int, folded: Folded) -> None:
     """Closings and reopenings of records that are there."""
-    before = index.slots[places]
+    before = index.at(places)
     operation, order, rank = reports.operation[rows], reports.order[rows], reports.rank[rows]
     status = _STATUS_OF_OPERATION[operation].copy()
     holder = before["department"] == reports.department[rows]
@@ -362,7 +362,7 @@ def _change_status(index: Index, reports: Reports, rows: Array, places: Array, t
 def _say(index: Index, rows: Array, places: Array, outcome: Any, folded: Folded, *, rewrites: bool) -> None:
     if len(rows) == 0:
         return
-    slots = index.slots[places]
+    slots = index.at(places)
     folded.outcome[rows] = outcome
     folded.revision[rows] = slots["revision"]
     folded.status[rows] = slots["status"]

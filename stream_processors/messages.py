@@ -147,7 +147,7 @@ def expired_messages(index: Index, places: Array, now_ms: int, department_names:
         now_ms: milliseconds since 1970.
         department_names: by the number that stands in a slot, see `reports.department_hash`.
     """
-    slots = index.slots[places]
+    slots = index.at(places)
     count = len(places)
     ids = to_hex(slots["high"], slots["low"])
     kept = {
