@@ -16,6 +16,7 @@ from rich.table import Table
 from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, XinliuError
 from schemas.settings import Settings
 from stream_processors.console import console
+from stream_processors.quarantine_commands import app as quarantine_app
 
 # The modules behind the commands are imported by the commands, so that --help answers at once.
 
@@ -29,6 +30,7 @@ topics_app = App(
     name="topics", help="Compare Kafka's topics with the declaration. Next: xinliu topics plan, then apply."
 )
 app.command(topics_app)
+app.command(quarantine_app)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of a table.")]
 
