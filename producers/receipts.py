@@ -124,7 +124,7 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
 
 
 class Collector:
-    """Gathers the receipts of one submission, whatever else is on the topic, the first for each event."""
+    """Gathers the receipts of one submission, whatever else is on the topic; see `_standing` for which one counts."""
 
     def __init__(self, submission: str, sent: pl.DataFrame) -> None:
         self._submission = submission
@@ -159,18 +159,34 @@ class Collector:
             .explode("rows", "parts")
             .rename({"rows": "row", "parts": "part"})
             .select(list(RECEIVED_SCHEMA))
-            .unique(["row", "part"], keep="first", maintain_order=True)
         )
         keys = places_of(lines["row"], lines["part"])
         at = np.searchsorted(self._expected, keys)
         at[at == len(self._expected)] = 0
-        first = (self._expected[at] == keys) & ~self._there[at] if len(self._expected) else np.zeros(len(keys), bool)
-        self._there[at[first]] = True
-        self._found.append(lines.filter(pl.Series(first)))
+        mine = self._expected[at] == keys if len(self._expected) else np.zeros(len(keys), bool)
+        self._there[at[mine]] = True
+        self._found.append(lines.filter(pl.Series(mine)))
 
     def received(self) -> pl.DataFrame:
         """`RECEIVED_SCHEMA`."""
-        return pl.concat(self._found)
+        return _standing(pl.concat(self._found))
+
+
+def _standing(said: pl.DataFrame) -> pl.DataFrame:
+    """Of all that was said of each event what stands: its first good outcome, else the last that was said.
+
+    An event that was set aside may be sent again, and one that is on record is only repeated after that.
+    """
+    if said.height == said.select(pl.struct("row", "part").n_unique()).item():
+        return said
+    good = ~pl.col("outcome").is_in(["quarantined", "refused"])
+    turn = pl.int_range(pl.len())
+    return (
+        said.with_columns(good=good, turn=pl.when(good).then(turn).otherwise(-turn))
+        .sort("good", "turn", descending=[True, False])
+        .unique(["row", "part"], keep="first", maintain_order=True)
+        .select(list(RECEIVED_SCHEMA))
+    )
 
 
 def collect(

@@ -77,6 +77,7 @@ ORDER BY department, events DESC, reason, detail;
 
 -- Rows and events of each submission by outcome and reason. A row that became several events has the outcome of the
 -- worst of them, so the rows of a submission add up to what was sent. What could not be read has no submission.
+-- An event that was set aside and sent again counts once: its first good outcome stands, else the last that was said.
 CREATE OR REPLACE VIEW submission_outcomes AS
 SELECT
     department,
@@ -91,9 +92,9 @@ FROM
     SELECT
         e.department AS department,
         e.submission AS submission,
-        e.outcome AS outcome,
-        e.reason AS reason,
-        e.detail AS detail,
+        tupleElement(e.said, 1) AS outcome,
+        tupleElement(e.said, 2) AS reason,
+        tupleElement(e.said, 3) AS detail,
         e.source_row AS source_row,
         row_number() OVER (
             PARTITION BY e.department, e.submission, e.source_row
@@ -101,11 +102,24 @@ FROM
         ) AS turn
     FROM
     (
-        SELECT department, submission, outcome, reason, detail, source_row, source_part
-        FROM receipts FINAL
-        ARRAY JOIN rows AS source_row, parts AS source_part
+        SELECT
+            department,
+            submission,
+            source_row,
+            source_part,
+            argMax(tuple(outcome, reason, detail), tuple(good, if(good, -offset, offset))) AS said
+        FROM
+        (
+            SELECT
+                department, submission, source_row, source_part, outcome, reason, detail, offset,
+                outcome NOT IN ('quarantined', 'refused') AS good,
+                if(source_row = 0 OR submission = '', (source_partition, event_offset), (-1, -1)) AS its_own
+            FROM receipts FINAL
+            ARRAY JOIN rows AS source_row, parts AS source_part, offsets AS event_offset
+        )
+        GROUP BY department, submission, source_row, source_part, its_own
     ) AS e
-    LEFT ANY JOIN outcomes AS o ON e.outcome = o.outcome
+    LEFT ANY JOIN outcomes AS o ON tupleElement(e.said, 1) = o.outcome
 )
 GROUP BY department, submission, outcome, reason, detail
 ORDER BY department, submission, outcome, reason, detail;

@@ -97,7 +97,7 @@ def test_an_empty_file_has_no_outcomes():
     assert settle(SUBMISSION, 0, sent(), received()).as_json()["outcomes"] == {}
 
 
-def test_the_collector_takes_its_own_submission_and_the_first_receipt_of_each_event():
+def test_the_collector_takes_its_own_submission_and_the_first_good_receipt_of_each_event():
     collector = Collector(SUBMISSION, sent((2, 0, ""), (3, 0, ""), (4, -1, "person_row")))
     collector.add([receipt("new", [(2, 0)], submission="market-20260101-000000-ffff")])
     assert (collector.events, collector.collected) == (2, 0)
@@ -106,6 +106,20 @@ def test_the_collector_takes_its_own_submission_and_the_first_receipt_of_each_ev
     assert collector.collected == 2
     found = collector.received().sort("row")
     assert found.select("row", "outcome").rows() == [(2, "new"), (3, "repeat")]
+
+
+def test_what_was_set_aside_and_sent_again_has_its_later_outcome():
+    collector = Collector(SUBMISSION, sent((2, 0, ""), (3, 0, ""), (4, 0, ""), (5, 0, "")))
+    collector.add([receipt("quarantined", [(2, 0), (3, 0), (4, 0)], "value_missing"), receipt("new", [(5, 0)])])
+    assert collector.collected == 4
+    collector.add([receipt("quarantined", [(3, 0)], "row_shape"), receipt("superseding", [(2, 0)])])
+    collector.add([receipt("repeat", [(2, 0), (5, 0)])])
+    assert sorted(collector.received().select("row", "outcome", "reason").rows()) == [
+        (2, "superseding", ""),
+        (3, "quarantined", "row_shape"),
+        (4, "quarantined", "value_missing"),
+        (5, "new", ""),
+    ]
 
 
 def test_a_collector_with_nothing_to_wait_for_is_done():
