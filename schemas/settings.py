@@ -55,7 +55,7 @@ class Settings:
         default=None, metadata=_said("XINLIU_MAPPINGS", "folder of mappings beside the shipped ones")
     )
     slot: int = field(default=0, metadata=_said("XINLIU_SLOT", "number of this process among its lane's processes"))
-    batch_rows: int = field(default=20_000, metadata=_said("XINLIU_BATCH_ROWS", "events per transaction, at most"))
+    batch_rows: int = field(default=50_000, metadata=_said("XINLIU_BATCH_ROWS", "events per transaction, at most"))
     batch_wait_ms: int = field(
         default=20, metadata=_said("XINLIU_BATCH_WAIT_MS", "longest wait for a batch to fill, in milliseconds")
     )
