@@ -36,7 +36,7 @@ class Mapped:
 
 def apply(rules: Rules, chunk: Chunk, tables: SubjectTables | None = None) -> Mapped:
     """Events and refusals of some rows; `tables` say which codes are whose, the shipped ones by default."""
-    cells = Cells(chunk, rules.layout)
+    cells = Cells(chunk, rules.layout, rules.blank_words)
     refusals = _Refusals(chunk.rows)
     refusals.add("person_row", _persons(rules, cells))
     frame = _events(rules, cells, chunk, refusals)
@@ -146,6 +146,8 @@ def _subject_ids(rules: tuple[IdRule, ...], cells: Cells) -> pl.Series:
     found = []
     for rule in rules:
         texts = cells.text(rule.column)
+        if rule.pattern:
+            texts = pl.select(pl.coalesce(texts.str.extract(rule.pattern), texts)).to_series()
         filled = (texts != "").arg_true()
         if len(filled):
             found.append(pl.DataFrame({"at": filled, "id": f"{rule.scheme}:" + texts.gather(filled)}))

@@ -1,13 +1,23 @@
 """How a field of an event comes out of the cells of a row: the rules of a mapping, applied to whole columns. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Literal
 
 import polars as pl
 
-from producers.formats import SPLITTERS, Parsed, fold, holds, parse_amounts, parse_dates, parse_timestamps, tidy
+from producers.formats import (
+    SPLITTERS,
+    Parsed,
+    fold,
+    holds,
+    parse_amounts,
+    parse_dates,
+    parse_timestamps,
+    plain_text,
+    tidy,
+)
 from producers.formats.amounts import Unit
 from producers.formats.dates import DateStyle
 from producers.formats.parsed import by_distinct
@@ -76,7 +86,9 @@ class Reading:
     """One way to a value: a column and how its text is read, or a constant, or a template over columns.
 
     Attributes:
-        pattern: the value is the first group of the first match.
+        html: the cell is a piece of a web page: its tags are dropped and its entities written out.
+        pattern: the value is the first group of the first match. An amount must be the only match: of a text that
+            states two nobody knows which is meant.
         split: name of a splitter of `producers.formats`, for fields of several values.
         unlimited: a word for "without end" is no date.
     """
@@ -84,6 +96,7 @@ class Reading:
     column: str = ""
     constant: str = ""
     template: str = ""
+    html: bool = False
     pattern: str = ""
     date: DateStyle = "ymd"
     unlimited: bool = False
@@ -145,18 +158,23 @@ class Filled:
 
 
 class Cells:
-    """The cells of a chunk by the mapping's names of columns, tidied when first asked for."""
+    """The cells of a chunk by the mapping's names of columns, tidied when first asked for.
 
-    def __init__(self, chunk: Chunk, layout: Layout) -> None:
+    Args:
+        blank_words: cells that say nothing in this source, beside those that do so everywhere.
+    """
+
+    def __init__(self, chunk: Chunk, layout: Layout, blank_words: Sequence[str] = ()) -> None:
         self._cells = chunk.cells
         self._located = layout.locate(chunk.cells.columns)
+        self._blank_words = list(blank_words)
         self._tidied: dict[str, pl.Series] = {}
         self.height = chunk.cells.height
 
     def text(self, column: str) -> pl.Series:
         """Tidied text; all "" where the file has no such column. Of several columns the first filled one."""
         if column not in self._tidied:
-            printed = [tidy(self._cells[name]) for name in self._located.get(column, ())]
+            printed = [self._tidy(name) for name in self._located.get(column, ())]
             self._tidied[column] = (
                 reduce(first_filled, printed) if printed else pl.repeat("", self.height, dtype=pl.String, eager=True)
             )
@@ -164,8 +182,14 @@ class Cells:
 
     def any_filled(self, column: str) -> pl.Series:
         """Rows in which one of the columns of this name is filled."""
-        printed = [tidy(self._cells[name]) != "" for name in self._located.get(column, ())]
+        printed = [self._tidy(name) != "" for name in self._located.get(column, ())]
         return reduce(lambda a, b: a | b, printed) if printed else self.none()
+
+    def _tidy(self, name: str) -> pl.Series:
+        tidied = tidy(self._cells[name])
+        if not self._blank_words or not (blank := tidied.is_in(self._blank_words)).any():
+            return tidied
+        return tidied.set(blank, "")
 
     def none(self) -> pl.Series:
         return pl.repeat(False, self.height, dtype=pl.Boolean, eager=True)
@@ -226,9 +250,13 @@ def _read(reading: Reading, kind: Kind, cells: Cells) -> Parsed:
     unreadable: pl.Series | None = None
     if holds(texts, _LOST):
         unreadable = texts.str.contains(_LOST, literal=True)
+    if reading.html:
+        texts = plain_text(texts)
     if reading.pattern:
-        found = texts.str.extract(reading.pattern).fill_null("")
+        found = tidy(texts.str.extract(reading.pattern).fill_null(""))
         unmatched = (found == "") & (texts != "")
+        if kind == "amount":
+            unmatched = unmatched | (texts.str.count_matches(reading.pattern) > 1)
         unreadable = unmatched if unreadable is None else unreadable | unmatched
         texts = found
     if unreadable is None or not unreadable.any():

@@ -163,6 +163,7 @@ class _Parser:
             title_en=top.text("title_en"),
             source=top.text("source"),
             category=category,
+            blank_words=top.texts("blank_words"),
             layout=layout,
             subject_ids=ids,
             persons=persons,
@@ -194,7 +195,8 @@ class _Parser:
 
     def _id(self, table: _Table) -> IdRule:
         scheme = table.text("scheme", among=["?", *SCHEMES])
-        rule = IdRule(scheme, self._known(table, "column", table.text("column")))
+        column = self._known(table, "column", table.text("column"))
+        rule = IdRule(scheme, column, _pattern(table) if table.has("pattern") else "")
         table.done()
         return rule
 
@@ -261,6 +263,7 @@ class _Parser:
         unit = table.text("unit", "元", among=UNITS)
         return Reading(
             column=column,
+            html=table.flag("html"),
             pattern=_pattern(table) if table.has("pattern") else "",
             date=next(style for style in DATE_STYLES if style == date),
             unlimited=unlimited,
@@ -355,7 +358,10 @@ class _Parser:
             dropped=dropped,
             one_of=one_of,
             header_rows=table.number("header_rows", 20),
-            rows_member=table.text("rows_member", ""),
+            rows=table.text("rows", ""),
+            sheet=table.text("sheet", ""),
+            group_titles=table.text("group_titles", ""),
+            group_pattern=_pattern(table, "group_pattern") if table.has("group_pattern") else "",
             subject_column=next((reading.column for reading in names if reading.column), ""),
             id_columns=tuple(rule.column for rule in ids),
         )
@@ -385,14 +391,14 @@ def forbidden(header: str) -> bool:
     return any(word in folded for word in _FORBIDDEN_WORDS) or _FORBIDDEN_CODES.search(folded) is not None
 
 
-def _pattern(table: _Table) -> str:
-    pattern = table.text("pattern")
+def _pattern(table: _Table, key: str = "pattern") -> str:
+    pattern = table.text(key)
     try:
         groups = pl.Series([""]).str.extract_groups(pattern).struct.fields
     except pl.exceptions.PolarsError as error:
-        raise table.error("pattern", "is no regular expression") from error
+        raise table.error(key, "is no regular expression") from error
     if not groups:
-        raise table.error("pattern", "has no group: put brackets around what is the value")
+        raise table.error(key, "has no group: put brackets around what is the value")
     return pattern
 
 

@@ -13,10 +13,12 @@ class IdRule:
 
     Attributes:
         scheme: as in `schemas.subjects`; "?" for a column that may hold any kind of code.
+        pattern: the number is the first group of its first match; a cell that it does not match is taken as it is.
     """
 
     scheme: str
     column: str
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Rules:
 
     Attributes:
         category: the one that most of its events have, for lists of mappings.
+        blank_words: what this source writes where it has nothing to say, beside the usual words for it.
         file_fields: values that stand above the header and hold for every row.
         events: in the order of their parts; a row that makes none of them counts as an incomplete one of the first.
     """
@@ -72,6 +75,7 @@ class Rules:
     title_en: str
     source: str
     category: str
+    blank_words: tuple[str, ...]
     layout: Layout
     subject_ids: tuple[IdRule, ...]
     persons: PersonRules

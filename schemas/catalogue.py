@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-_PARTS = frozenset({"authority", "subject", "document_number", "item", "decided_on"})
+_PARTS = frozenset({"authority", "subject", "document_number", "item", "decided_on", "valid_to"})
 
 
 @dataclass(frozen=True, slots=True)

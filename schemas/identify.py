@@ -111,6 +111,7 @@ _FIELD_OF_PART: dict[str, pl.Expr] = {
     "document_number": pl.col("document_part"),
     "item": pl.col("item"),
     "decided_on": pl.col("decided_on").cast(pl.Int32).cast(pl.String).fill_null(""),
+    "valid_to": pl.col("valid_to").cast(pl.Int32).cast(pl.String).fill_null(""),
 }
 
 

@@ -46,6 +46,7 @@ class Finding:
         identifier: SCHEME:NUMBER in its normal spelling, of a good one.
         org_code: organisation code inside of it, also of a faulty one if the organisation code itself is right.
         warning: what is unusual about a good one, else empty.
+        broken: what was written where a unified code should be and none is, if it is about as long as one.
     """
 
     state: State
@@ -55,6 +56,7 @@ class Finding:
     kind: Kind = "unknown"
     org_code: str = ""
     warning: str = ""
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +124,22 @@ def _read_uscc(number: str, tables: SubjectTables) -> Finding:
         return Finding(fault)
     if fault == "length":  # clerks write the number of the old licence into the column of the new one
         older = _first_good(code, (_read_registration_number, _read_org_code), tables)
-        return older or Finding("faulty", fault)
+        return older or Finding("faulty", fault, broken=_broken(code))
     if fault is not None:
         body = code[ORGANISATION_CODE]
-        return Finding("faulty", fault, org_code=body if len(code) == 18 and is_org_code(body) else "")
+        if len(code) == 18 and is_org_code(body):
+            return Finding("faulty", fault, org_code=body)
+        return Finding("faulty", fault, broken=_broken(code))
     kind, registrar = scope_of(code, tables)
     if registrar:
         return Finding("out_of_scope", registrar)
     body = code[ORGANISATION_CODE]
     return Finding("good", "", f"org:{body}", f"CN-USCC:{code}", kind, body, warning or "")
+
+
+def _broken(code: str) -> str:
+    """A code that is none, if it was meant as a unified code by its length: older numbers have up to 15 characters."""
+    return code if 16 <= len(code) <= 21 else ""
 
 
 def _read_org_code(number: str, tables: SubjectTables) -> Finding:
@@ -233,7 +242,9 @@ def _read_any_chinese(number: str, tables: SubjectTables) -> Finding:
         return absent
     older = _first_good(code, (_read_registration_number, _read_org_code, _read_tax_number), tables)
     scientific = examine_uscc(number, tables.uscc)[1] == "scientific_notation"
-    return older or Finding("faulty", "scientific_notation" if scientific else "unrecognised")
+    if scientific:
+        return older or Finding("faulty", "scientific_notation")
+    return older or Finding("faulty", "unrecognised", broken=_broken(code))
 
 
 def _read_any(number: str, tables: SubjectTables) -> Finding:

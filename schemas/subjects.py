@@ -21,7 +21,7 @@ import polars as pl
 from schemas.personal_numbers import personal_number_as_code
 from schemas.reference.codes import KINDS, Kind, business_words
 from schemas.schemes import SCHEMES, Finding, SubjectTables, read_identifier, scope_of, subject_tables
-from schemas.uscc import examine_usccs
+from schemas.uscc import examine_usccs, is_another_body
 
 __all__ = ["KINDS", "SCHEMES", "Kind", "Subject", "keeps_name", "keeps_names", "resolve_subject", "resolve_subjects"]
 
@@ -106,9 +106,15 @@ def _authority_of_scheme(finding: Finding) -> int:
 def _disagree(best: Finding, findings: list[Finding]) -> bool:
     """Whether two identifiers of one kind are of different organisations.
 
-    An organisation code inside of a faulty unified code counts if it is right itself: then the fault is elsewhere.
+    An organisation code inside of a faulty unified code counts if it is right itself: then the fault is elsewhere. If it
+    is not, what can be read of the broken code must still be near to the organisation code that is to stand in for it.
     """
     if best.org_code:
+        broken = [
+            finding.broken for finding in findings if finding.broken and not best.identifier.startswith("CN-USCC:")
+        ]
+        if any(is_another_body(code, best.org_code) for code in broken):
+            return True
         return len({finding.org_code for finding in findings if finding.org_code}) > 1
     scheme = best.key.partition(":")[0]
     return len({finding.key for finding in findings if finding.key.partition(":")[0] == scheme}) > 1

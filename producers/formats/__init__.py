@@ -8,7 +8,7 @@ from producers.formats.amounts import UNITS, parse_amounts
 from producers.formats.dates import DATE_STYLES, parse_dates, parse_timestamps
 from producers.formats.lists import SPLITTERS
 from producers.formats.parsed import Parsed
-from producers.formats.words import fold, holds, tidy
+from producers.formats.words import fold, holds, plain_text, tidy
 
 __all__ = [
     "DATE_STYLES",
@@ -20,5 +20,6 @@ __all__ = [
     "parse_amounts",
     "parse_dates",
     "parse_timestamps",
+    "plain_text",
     "tidy",
 ]

@@ -12,7 +12,7 @@ import polars as pl
 
 from producers.formats.parsed import Parsed, by_distinct
 
-DateStyle = Literal["ymd", "dmy", "spanish", "year"]
+DateStyle = Literal["ymd", "dmy", "mdy", "spanish", "english", "year"]
 DATE_STYLES: tuple[DateStyle, ...] = get_args(DateStyle)
 
 _BLANK = (
@@ -32,7 +32,11 @@ _UNLIMITED = (
     "长久",
     "无固定期限",
     "permanent",
+    "Permanent",
     "indefinite",
+    "Indefinite",
+    "ongoing",
+    "Ongoing",
 )
 _UNLIMITED_FROM = date(2099, 12, 31)
 _EARLIEST = date(1800, 1, 1)
@@ -65,13 +69,36 @@ _SPANISH_MONTHS = {
     )
 } | {"setiembre": 9}
 
+_ENGLISH_MONTHS = {
+    name[:length]: month
+    for month, name in enumerate(
+        [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ],
+        start=1,
+    )
+    for length in (3, len(name))
+} | {"sept": 9}
+
 
 def parse_dates(texts: pl.Series, style: DateStyle = "ymd", *, unlimited: bool = False) -> Parsed:
     """Dates of a column of tidied text.
 
     Args:
         style: `ymd` for every spelling with the year first, Excel's day numbers and epoch stamps; `dmy` also reads the
-            day first; `spanish` finds "1 de junio de 2018" in a text; `year` takes a year for its last day.
+            day first, `mdy` the month; `spanish` finds "1 de junio de 2018" in a text, `english` reads "Jul 03, 2024"
+            and "3 July 2024"; `year` takes a year for its last day.
         unlimited: a word or date for "without end" (长期, 2099-12-31 and later) is no date instead of unreadable.
     """
     return by_distinct(texts, lambda distinct: _read_dates(distinct, style, unlimited))
@@ -89,8 +116,12 @@ def _read_dates(texts: pl.Series, style: DateStyle, unlimited: bool) -> Parsed:
         readings.append(_year_first(r"\d{2}"))
     if style == "dmy":
         readings.append(_day_first())
+    if style == "mdy":
+        readings.append(_month_first())
     if style == "spanish":
         readings.append(_spanish())
+    if style == "english":
+        readings += _english()
     if style == "year":
         readings.append(_last_day())
     read = frame.select("text", date=pl.coalesce(readings))
@@ -135,6 +166,29 @@ def _day_first() -> pl.Expr:
     """01/06/2018 and 14-08-19, where the mapping says so; of several dates the first."""
     parts = pl.col("text").str.extract_groups(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?:\D.*)?$")
     return _date(parts.struct.field("3"), parts.struct.field("2"), parts.struct.field("1"))
+
+
+def _month_first() -> pl.Expr:
+    """08/15/2011, where the mapping says so."""
+    parts = pl.col("text").str.extract_groups(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})$")
+    return _date(parts.struct.field("3"), parts.struct.field("1"), parts.struct.field("2"))
+
+
+def _english() -> list[pl.Expr]:
+    """Jul 03, 2024; July 3 2024; 3 July 2024."""
+    text = pl.col("text").str.to_lowercase()
+    month_first = text.str.extract_groups(r"^(?P<m>[a-z]{3,9})\.?\s+(?P<d>\d{1,2}),?\s+(?P<y>\d{4})$")
+    day_first = text.str.extract_groups(r"^(?P<d>\d{1,2})\s+(?P<m>[a-z]{3,9})\.?,?\s+(?P<y>\d{4})$")
+    return [
+        _date(
+            parts.struct.field("y"),
+            parts.struct.field("m")
+            .replace_strict(_ENGLISH_MONTHS, default=None, return_dtype=pl.Int64)
+            .cast(pl.String),
+            parts.struct.field("d"),
+        )
+        for parts in (month_first, day_first)
+    ]
 
 
 def _spanish() -> pl.Expr:

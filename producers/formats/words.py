@@ -1,5 +1,6 @@
 """Words that say nothing, and the folding by which two spellings of a header or a code word are the same."""
 
+import html
 import re
 import unicodedata
 
@@ -22,6 +23,19 @@ def tidy(values: pl.Series) -> pl.Series:
     if not blank.any():
         return stripped
     return stripped.set(blank, "")
+
+
+def plain_text(values: pl.Series) -> pl.Series:
+    """What a piece of a web page says: tags dropped, entities written out, edges tidied."""
+    if not (holds(values, "<") or holds(values, "&")):
+        return values
+    untagged = values.str.replace_all(r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>", " ").str.replace_all(r"\s+", " ")
+    entities = untagged.str.contains("&", literal=True)
+    if entities.any():
+        rows = entities.arg_true()
+        written = pl.Series([html.unescape(text) for text in untagged.gather(rows)], dtype=pl.String)
+        untagged = untagged.clone().scatter(rows, written)
+    return tidy(untagged)
 
 
 def holds(values: pl.Series, needle: str) -> bool:

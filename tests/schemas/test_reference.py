@@ -147,12 +147,14 @@ def test_a_department_of_a_superior_authority_is_its_superior(tmp_path: Path) ->
     assert [tables.rank(department, county) for department in ("tax", "market", "court")] == [3, 2, 1]
 
 
-def test_the_departments_are_the_six_of_the_demonstration_and_two_publishers() -> None:
+def test_the_departments_are_the_six_of_the_demonstration_and_the_publishers_of_open_registers() -> None:
     departments = reference.load().departments
     assert [d.id for d in departments.values() if d.fictional] == [
         "market", "court", "tax", "environment", "procurement", "reform",
     ]  # fmt: skip
-    assert [d.id for d in departments.values() if not d.fictional] == ["mx-sat", "br-cgu"]
+    assert [d.id for d in departments.values() if not d.fictional] == [
+        "mx-sat", "br-cgu", "br-mg", "world-bank", "iadb", "us-epa",
+    ]  # fmt: skip
     assert all(re.fullmatch("[a-z-]+", d) for d in departments)
 
 
