@@ -6,14 +6,16 @@ Non-goal: whether a row is new, a repeat or stale, since only the platform knows
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypedDict
 
 import polars as pl
+import pyarrow as pa
 
 from producers.mapping import Mapped, Mapping
-from producers.readers import Chunk, read
-from schemas.examine import examine
+from producers.readers import read
+from schemas.examine import Examined, examine
 from schemas.reasons import REASONS, WORST_FIRST
 from schemas.reference import Reference
 
@@ -71,8 +73,10 @@ def check(
     reasons: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     rejects: list[Rejected] = []
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
     for chunk in read(path, mapping.layout):
-        worst = _rejected_rows(chunk, mapping.apply(chunk), department, reference)
+        mapped = mapping.apply(chunk)
+        worst = rejected_rows(mapped, examine_as_reported(mapped.events, department, reference, now_ms))
         rows += len(chunk.rows)
         outcomes.update(worst["outcome"].to_list())
         outcomes["good"] += len(chunk.rows) - worst.height
@@ -86,9 +90,8 @@ def check(
     return Checked(rows, outcomes, reasons, rejects, skipped)
 
 
-def _rejected_rows(chunk: Chunk, mapped: Mapped, department: str, reference: Reference) -> pl.DataFrame:
+def rejected_rows(mapped: Mapped, examined: Examined) -> pl.DataFrame:
     """Rows that would not be recorded: row, outcome, reason, detail; of several events the worst, then the first."""
-    examined = examine(mapped.events, department, reference)
     source_rows = pl.Series(pl.from_arrow(mapped.events.column("source_row")))
     found = pl.concat(
         [
@@ -105,3 +108,12 @@ def _rejected_rows(chunk: Chunk, mapped: Mapped, department: str, reference: Ref
         .sort("row", "badness", maintain_order=True)
         .unique("row", keep="first", maintain_order=True)
     )
+
+
+def examine_as_reported(
+    events: pa.RecordBatch, department: str, reference: Reference, reported_at_ms: int
+) -> Examined:
+    """What intake would say of mapped events that are handed over at that moment: no decision is of a later day."""
+    place = events.schema.get_field_index("reported_at")
+    stamps = pa.repeat(pa.scalar(reported_at_ms, pa.timestamp("ms")), events.num_rows)
+    return examine(events.set_column(place, events.schema.field(place), stamps), department, reference)

@@ -1,9 +1,9 @@
 """Numbers of decision documents: what is one, and where one stands inside of a longer text.
 
 A number is what the authority printed: its word, a year in brackets, a serial number (济环罚字〔2019〕第13号), or any
-other run of letters and digits by which a register numbers its decisions. A text without a digit beyond a year is none:
-the name of the case, or a form that nobody filled in. Two numbers, or a number in the middle of a title, are not one
-number either: which text is meant is for a clerk to say.
+run of letters and digits by which a register numbers its decisions. A text without a digit beyond a year in brackets
+is none: the name of the case, or a form that nobody filled in. Two numbers, or a number in the middle of a title, are
+not one number either: which text is meant is for a clerk to say.
 """
 
 import re
@@ -38,7 +38,7 @@ def are_numbers(documents: pl.Series) -> pl.Series:
 
 def is_number(text: str) -> bool:
     """Whether one normalised text is the number of one document."""
-    without_year = re.sub(rf"{_YEAR}|(?<![0-9])(?:19|20)[0-9]{{2}}年?$", "", text)
+    without_year = re.sub(rf"{_YEAR}|^(?:19|20)[0-9]{{2}}年?$", "", text)
     if not re.search("[0-9]", without_year):
         return False
     found = list(_NUMBER.finditer(text))

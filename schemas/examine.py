@@ -16,12 +16,15 @@ import pyarrow as pa
 from schemas import normalise
 from schemas.avro import IDENTIFIED_EVENT, OPERATIONS
 from schemas.catalogue import catalogue
+from schemas.dates import faulty_dates
+from schemas.documents import are_numbers
 from schemas.hashing import hash_64
 from schemas.identify import CLOSING, identify
 from schemas.persons import screen
 from schemas.reasons import REASONS
 from schemas.reference import Reference
 from schemas.schemes import subject_tables
+from schemas.several import people_beside, several_subjects
 from schemas.subjects import keeps_names, resolve_subjects
 
 _TEXTS = (
@@ -74,6 +77,10 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
 
     personal = screen(frame, (*_TEXTS, *_odd_words(frame), *_huge_amounts(frame)), _CODES)
     verdict.reject("personal_number", personal)
+    verdict.reject("person_row", people_beside(frame["subject_name"]))
+    tables = subject_tables(reference.directory)
+    subjects = resolve_subjects(frame["subject_ids"], tables)
+    verdict.refuse_each(subjects["reason"], subjects["reason_detail"])
     verdict.reject_faults(frame["faults"])
 
     spelled = _spell(frame, reference)
@@ -81,8 +88,11 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     verdict.reject("operation_unknown", _where(~spelled["operation"].is_in(OPERATIONS), "operation"))
     verdict.reject("value_too_long", _too_long(spelled))
 
-    subjects = resolve_subjects(spelled["subject_ids"], subject_tables(reference.directory))
+    verdict.reject("several_subjects", several_subjects(frame["subject_name"], frame["subject_ids"], tables))
     verdict.reject_each(subjects["reason"], subjects["reason_detail"])
+    dates = faulty_dates(frame)
+    verdict.reject_each(dates["reason"], dates["detail"])
+    verdict.reject("document_number_invalid", _where(~are_numbers(spelled["document_number"]), "document_number"))
 
     good = verdict.good()
     if len(good) < frame.height:
@@ -112,6 +122,12 @@ class _Verdict:
     def reject(self, reason: str, details: pl.Series) -> None:
         """Reject the rows whose detail is not null."""
         self._take(details.is_not_null().to_numpy(), reason, details)
+
+    def refuse_each(self, reasons: pl.Series, details: pl.Series) -> None:
+        """Like `reject_each` for those reasons that refuse: what may not be held goes before what can be mended."""
+        if reasons.null_count() < len(reasons):
+            refuses = reasons.is_in([name for name, reason in REASONS.items() if reason.outcome == "refused"])
+            self._take(refuses.fill_null(False).to_numpy(), reasons, details)
 
     def reject_each(self, reasons: pl.Series, details: pl.Series) -> None:
         self._take(reasons.is_not_null().to_numpy(), reasons, details)

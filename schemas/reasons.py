@@ -110,10 +110,22 @@ _ALL = (
         "look for a line break or a separator inside a cell and quote it",
     ),
     Reason(
+        "text_damaged",
+        "quarantined",
+        "the text of the row was damaged before it came here ({detail})",
+        "compare the row with its original, and export the file again as UTF-8 or GB18030",
+    ),
+    Reason(
         "dates_disagree",
         "quarantined",
         "the dates contradict each other ({detail})",
         "correct the dates at the source",
+    ),
+    Reason(
+        "date_implausible",
+        "quarantined",
+        "the date of {detail} can not be right: before 1949, after the day of the report, or centuries ahead",
+        "correct the date at the source; leave it empty where there is none or no end",
     ),
     Reason(
         "amounts_disagree",
@@ -146,6 +158,12 @@ _ALL = (
         "two identifiers in the row belong to different organisations",
         "say which of them is the subject",
     ),
+    Reason(
+        "several_subjects",
+        "quarantined",
+        "{detail} names more than one organisation",
+        "send one row for each of them, each with its own code",
+    ),
     # -- quarantined: the record --------------------------------------------------------------------------------
     Reason(
         "category_unknown",
@@ -164,6 +182,12 @@ _ALL = (
         "quarantined",
         "a part of the record's identity is missing ({detail})",
         "the catalogue says which parts this category requires; add it at the source",
+    ),
+    Reason(
+        "document_number_invalid",
+        "quarantined",
+        "what stands as {detail} is not the number of one document",
+        "write the number as the decision bears it; a year alone, the name of the case and a whole title are none",
     ),
     # -- quarantined: the bytes on the topic --------------------------------------------------------------------
     Reason(

@@ -25,15 +25,16 @@ from stream_processors.clickhouse import connect
 from stream_processors.kafka import client_config, read_all
 
 DEPARTMENT = "tax"
-NOW_MS = 1_790_000_000_000
 ROOT = Path(__file__).parents[2]
 NEWER_ID = 4_000
 
 
 def good_events(settings: Settings, count: int, seed: int) -> list[bytes]:
     """Framed events that become records."""
-    stream = department_stream(settings, DEPARTMENT, seed, datetime.now(UTC))
-    batches = generate_events(stream, count, f"{DEPARTMENT}-20261120-000000-abcd", NOW_MS)
+    now = datetime.now(UTC)
+    stream = department_stream(settings, DEPARTMENT, seed, now)
+    submission = f"{DEPARTMENT}-20261120-000000-abcd"
+    batches = generate_events(stream, count, submission, round(now.timestamp() * 1000))
     return [value for batch in batches for value in codec.encode(CREDIT_EVENT, batch)]
 
 

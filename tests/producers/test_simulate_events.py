@@ -24,7 +24,7 @@ def stream(seed: int = 1, **options: int) -> Stream:
 
 
 def table(seed: int = 1, count: int = 5_000, **options: int) -> pl.DataFrame:
-    batches = generate_events(stream(seed), count, SUBMISSION, 1_780_000_000_000, **options)
+    batches = generate_events(stream(seed), count, SUBMISSION, 1_790_000_000_000, **options)
     return pl.concat([pl.DataFrame(pl.from_arrow(batch)) for batch in batches])
 
 
@@ -56,7 +56,7 @@ def test_the_mix_is_what_it_says():
 def test_each_event_becomes_what_is_expected_of_it():
     """The platform's own examination, then the fold in the plainest way: by the order of versions."""
     reference_tables = reference.load(None)
-    batch = next(generate_events(stream(), 20_000, SUBMISSION, 1_780_000_000_000))
+    batch = next(generate_events(stream(), 20_000, SUBMISSION, 1_790_000_000_000))
     examined = examine(batch, "market", reference_tables)
     assert set(examined.rejects["reason"]) == {"subject_code_invalid"}
     seen: dict[str, tuple[str, object]] = {}

@@ -109,12 +109,9 @@ def _day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def test_no_version_and_no_date_is_from_the_future() -> None:
+def test_no_version_is_from_the_future() -> None:
     later = REPORTED_AT + timedelta(days=400)
-    found = identified(source_version=later, decided_on=later.date())
-    assert found["source_version"] == REPORTED_AT.replace(tzinfo=None)
-    assert found["effective_on"] == REPORTED_AT.date()
-    assert found["decided_on"] == later.date()  # what the source said stands as it said it
+    assert identified(source_version=later)["source_version"] == REPORTED_AT.replace(tzinfo=None)
     earlier = datetime(2026, 4, 1, tzinfo=UTC)
     assert identified(source_version=earlier)["source_version"] == earlier.replace(tzinfo=None)
     assert identified()["source_version"] is None
@@ -153,9 +150,26 @@ REJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("value_missing", "document_number", {"faults": ["value_missing:document_number"]}),
     ("code_unknown", "classes", {"faults": ["code_unknown:classes"]}),
     ("dates_disagree", "valid_to", {"faults": ["dates_disagree:valid_to"]}),
+    ("dates_disagree", "valid_to", {"valid_to": date(2026, 3, 1)}),
+    ("dates_disagree", "published_until", {"published_until": date(2026, 3, 1)}),
+    ("dates_disagree", "change_decided_on", {"operation": "annul", "change_decided_on": date(2026, 3, 1)}),
+    ("date_implausible", "decided_on", {"decided_on": date(1949, 9, 30)}),
+    ("date_implausible", "decided_on", {"decided_on": date(2026, 5, 2)}),
+    ("date_implausible", "change_decided_on", {"operation": "annul", "change_decided_on": date(2026, 5, 2)}),
+    ("date_implausible", "valid_from", {"valid_from": date(1899, 12, 31)}),
+    ("date_implausible", "valid_to", {"valid_to": date(9999, 12, 31)}),
+    ("date_implausible", "published_until", {"published_until": date(2300, 1, 1)}),
+    ("date_implausible", "source_version", {"source_version": datetime(1800, 1, 1, tzinfo=UTC)}),
+    ("date_implausible", "reported_at", {"reported_at": datetime(2300, 1, 1, tzinfo=UTC)}),
+    ("person_row", "subject_name", {"subject_name": "济南示例商贸有限公司、张三丰"}),
+    ("several_subjects", "subject_name", {"subject_name": "济南示例商贸有限公司、潍坊示例物流有限公司"}),
+    ("several_subjects", "subject_ids", {"subject_ids": [f"?:{USCC}、91370100XXXX00051M"]}),
+    ("document_number_invalid", "document_number", {"document_number": "未经备案网站提供服务"}),
+    ("document_number_invalid", "document_number", {"document_number": "济市监处罚〔2026〕1号、济市监处罚〔2026〕2号"}),
     ("amounts_disagree", "fine_fen", {"faults": ["amounts_disagree:fine_fen"]}),
     ("event_too_large", "legal_bases", {"faults": ["event_too_large:legal_bases"]}),
     ("row_shape", "", {"faults": ["row_shape:"]}),
+    ("text_damaged", "", {"faults": ["text_damaged:"]}),
     ("value_unreadable", "item", {"faults": ["a_word_of_a_newer_adapter:item"]}),
     ("value_unreadable", "", {"faults": ["person_row"]}),  # a refusal is the platform's to say
     ("value_unreadable", "", {"faults": ["value_unreadable:张某某"]}),  # what a cell held is not repeated
@@ -183,7 +197,7 @@ def test_reject_reasons(reason: str, detail: str, changes: dict[str, Any]) -> No
 
 
 # Said by the adapter, or before there is an event, or by the guard before the subject is looked at.
-ELSEWHERE = {"person_row", "event_undecodable", "event_empty", "subject_is_person"}
+ELSEWHERE = {"event_undecodable", "event_empty", "subject_is_person"}
 
 
 def test_every_reason_has_its_case() -> None:
@@ -193,7 +207,9 @@ def test_every_reason_has_its_case() -> None:
 def test_the_first_reason_wins_and_a_refusal_before_all() -> None:
     everything: dict[str, Any] = {"faults": ["row_shape:"], "category": "gossip", "subject_ids": [], "item": LONG}
     assert rejected(**everything)[1] == "row_shape"
-    assert rejected(**everything | {"state": RESIDENT_ID})[:2] == ("refused", "personal_number")
+    out_of_scope: dict[str, Any] = {"subject_ids": ["CN-USCC:81532532518787549U"]}
+    assert rejected(**everything | out_of_scope)[:2] == ("refused", "subject_out_of_scope")
+    assert rejected(**everything | out_of_scope | {"state": RESIDENT_ID})[:2] == ("refused", "personal_number")
 
 
 # -- the line -------------------------------------------------------------------------------------------------------
