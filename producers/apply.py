@@ -213,11 +213,11 @@ def _without_event(
     """Rows that no event came of: one of the first event, incomplete, so that they are counted and explained."""
     first = rules.events[0]
     lacking = f"value_missing:{first.when.filled[0] if first.when.filled else 'subject_ids'}"
-    shape = pl.lit("row_shape") if faults is None else faults
+    shape = pl.lit("row_shape") if faults is None else pl.lit(faults)
     frame = ids.with_columns(
         at=pl.int_range(ids.height, dtype=pl.UInt32, eager=True),
         rule=pl.lit(0, pl.UInt32),
-        faults=pl.concat_list(pl.when(shapeless).then(pl.concat_str(shape, pl.lit(":"))).otherwise(pl.lit(lacking))),
+        faults=pl.concat_list(pl.when(shapeless).then(_with_detail(shape)).otherwise(pl.lit(lacking))),
         subject_ids=pl.when(shapeless).then(pl.lit([], pl.List(pl.String))).otherwise(pl.col("subject_ids")),
         **{
             rule.name: pl.lit(rule.readings[-1].constant)
@@ -226,6 +226,11 @@ def _without_event(
         },
     )
     return frame.filter(left)
+
+
+def _with_detail(fault: pl.Expr) -> pl.Expr:
+    """`reason:detail`, with an empty detail where the reader gave none."""
+    return pl.when(fault.str.contains(":", literal=True)).then(fault).otherwise(pl.concat_str(fault, pl.lit(":")))
 
 
 def _even(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:

@@ -14,10 +14,11 @@ class Chunk:
     Attributes:
         cells: string columns, one per header cell as printed (made unique); "" where a cell is empty.
         rows: Int32, row in the source as a person counts it, header included, from 1.
-        faults: per row null or the reject reason of its shape; null where no row of the chunk has one.
+        faults: per row null or what is wrong with it as it stands in the file, `reason` or `reason:detail`; null where
+            no row of the chunk has one.
         title: what stands above the header, cell by cell; the same in each chunk of a file.
-        skipped: columns row and why (note, total, sample, header): rows that are no data and were left out. Blank
-            rows are left out too and not listed.
+        skipped: columns row and why (note, total, sample, header, group): rows that are no data and were left out.
+            Blank rows are left out too and not listed; a hidden sheet is said with row 0.
         bytes_done: how far the file on disk has been read when this chunk is handed out (see `progress_total`).
     """
 
@@ -32,6 +33,7 @@ class Chunk:
 def unique_names(header: list[str]) -> list[str]:
     """Header cells as printed, each made unique: a second 证件号码 becomes "证件号码 #2", an empty one "#7"."""
     seen: dict[str, int] = {}
+    taken: set[str] = set()
     names: list[str] = []
     for position, cell in enumerate(header, start=1):
         name = cell.strip()
@@ -40,7 +42,8 @@ def unique_names(header: list[str]) -> list[str]:
             name = f"#{position}"
         elif seen[name] > 1:
             name = f"{name} #{seen[name]}"
-        while name in names:
+        while name in taken:
             name += "#"
+        taken.add(name)
         names.append(name)
     return names

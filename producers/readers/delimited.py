@@ -8,6 +8,7 @@ import bisect
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -17,9 +18,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from producers.formats import holds
-from producers.readers.chunk import Chunk, unique_names
+from producers.readers.chunk import Chunk
+from producers.readers.encoding import Text, look_through
+from producers.readers.header import Header, find_header
 from producers.readers.layout import Layout
-from producers.readers.source import Source, Text, Utf8Stream, look_through
+from producers.readers.source import Source
+from producers.readers.stream import Utf8Stream
 from schemas.errors import InputError
 
 _SEPARATORS = (",", "\t", ";", "|")
@@ -28,30 +32,42 @@ _BLOCK_BYTES = 4 << 20
 _COLUMNS_TELLING = 4  # with fewer, a comma and a line break in one cell are no sign of a lost quotation mark
 
 
-class _Header:
-    """What the head of the file says: separator, header, and where the rows begin."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the head of the file says: separator, header, and where the rows begin.
 
-    def __init__(self, head: bytes, layout: Layout, doing: str) -> None:
-        lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", head.decode("utf-8", "ignore"))
-        best: tuple[int, int] | None = None
-        for separator in _SEPARATORS:
-            rows, ends = _leading_rows(lines, separator, layout.header_rows)
-            at = layout.find_header(rows)
-            if at is None:
-                continue
-            merit = (layout.score(rows[at]), len(rows[at]))
-            if best is None or merit > best:
-                best = merit
-                self.separator = separator
-                self.names = unique_names(_without_empty_end(rows[at]))
-                self.title = tuple(cell.strip() for row in rows[:at] for cell in row if cell.strip())
-                self.row = at + 1
-                self.bytes = len("".join(lines[: ends[at]]).encode())
-        if best is None:
-            raise InputError(
-                f"{doing}: none of the first {layout.header_rows} rows is a header that mapping {layout.mapping} "
-                "knows; check that it is the right mapping, and that the separator is a comma, tab, semicolon or |"
-            )
+    Attributes:
+        row: number of the last row of the header, as a person counts.
+        head_bytes: how many bytes stand before the first row of data.
+    """
+
+    separator: str
+    header: Header
+    row: int
+    head_bytes: int
+
+
+def _look_at_head(head: bytes, layout: Layout, doing: str) -> _Head:
+    if len(head) >= _HEAD_BYTES and not (b"\n" in head or b"\r" in head):
+        raise InputError(
+            f"{doing}: the first row alone is longer than {_HEAD_BYTES >> 10} KiB, which no header is; export the "
+            f"columns that mapping {layout.mapping} needs, with a row per line"
+        )
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", head.decode("utf-8", "ignore"))
+    best: _Head | None = None
+    for separator in _SEPARATORS:
+        rows, ends = _leading_rows(lines, separator, layout.header_rows)
+        header = find_header(rows, layout, doing)
+        if header is None:
+            continue
+        if best is None or (header.known, len(header.names)) > (best.header.known, len(best.header.names)):
+            best = _Head(separator, header, header.end, len("".join(lines[: ends[header.end - 1]]).encode()))
+    if best is None:
+        raise InputError(
+            f"{doing}: none of the first {layout.header_rows} rows is a header that mapping {layout.mapping} "
+            "knows; check that it is the right mapping, and that the separator is a comma, tab, semicolon or |"
+        )
+    return best
 
 
 def _leading_rows(lines: list[str], separator: str, count: int) -> tuple[list[list[str]], list[int]]:
@@ -61,19 +77,13 @@ def _leading_rows(lines: list[str], separator: str, count: int) -> tuple[list[li
     reader = csv.reader(lines, delimiter=separator)
     try:
         for row in reader:
-            rows.append([cell.replace("\n", " ").replace("\r", " ") for cell in row])
+            rows.append(row)
             ends.append(reader.line_num)
             if len(rows) == count:
                 break
     except csv.Error:
         pass  # what could be read up to here is all that can be searched
     return rows, ends
-
-
-def _without_empty_end(row: list[str]) -> list[str]:
-    while row and not row[-1].strip():
-        row = row[:-1]
-    return row
 
 
 def read_delimited(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:
@@ -84,14 +94,13 @@ def read_delimited(source: Source, layout: Layout, chunk_rows: int) -> Iterator[
     with source.open() as (raw, disk):
         stream = Utf8Stream(raw, text)
         head = _read_head(stream)
-        header = _Header(head, layout, source.doing)
-        layout.check(header.names, source.doing)
-        stream.push_back(head[header.bytes :])
-        if header.bytes == len(head) and not (more := stream.read(1)):
+        found = _look_at_head(head, layout, source.doing)
+        layout.check(found.header.names, source.doing)
+        rest = head[found.head_bytes :] or stream.read(1)
+        if not rest:
             return  # a header and no rows
-        elif header.bytes == len(head):
-            stream.push_back(more)
-        yield from _Rows(source, header, disk, text.quotes > 0).chunks(stream, chunk_rows)
+        stream.push_back(rest)
+        yield from _Rows(source, layout, found, disk, text).chunks(stream, chunk_rows)
 
 
 def _read_head(stream: Utf8Stream) -> bytes:
@@ -104,11 +113,15 @@ def _read_head(stream: Utf8Stream) -> bytes:
 class _Rows:
     """Batches of the CSV parser, with the rows that it could not take put back in their places."""
 
-    def __init__(self, source: Source, header: _Header, disk: BinaryIO, quoted: bool) -> None:
+    def __init__(self, source: Source, layout: Layout, head: _Head, disk: BinaryIO, text: Text) -> None:
         self._source = source
-        self._header = header
+        self._head = head
+        self._names = head.header.names
         self._disk = disk
-        self._quoted = quoted  # a cell can hold a line break
+        self._quoted = text.quotes > 0  # a cell can hold a line break
+        self._titled = bool(layout.group_titles)  # a row of one cell can be a title
+        # A row must fit into a block; what is not UTF-8 yet can grow by half.
+        self._block_bytes = max(_BLOCK_BYTES, 2 * text.longest_line_bytes + _HEAD_BYTES)
         self._next_number = 1  # of a data row, as the parser counts
         self._odd: list[tuple[int, str]] = []  # rows with another number of cells: (number, text), ascending
 
@@ -123,7 +136,13 @@ class _Rows:
                         yield self._chunk(rows[start : start + chunk_rows])
                     waiting = [rows[rows.height - rows.height % chunk_rows :]]
         except pa.ArrowInvalid as error:
-            row = self._header.row + self._next_number
+            row = self._head.row + self._next_number
+            if "block" in str(error):
+                raise InputError(
+                    f"{self._source.doing}: one of the rows from row {row} on is longer than "
+                    f"{self._block_bytes >> 20} MiB, perhaps a quotation mark is never closed; rows before it were "
+                    "read; shorten or mend the row and run again"
+                ) from error
             raise InputError(
                 f"{self._source.doing}: the rows from row {row} on can not be told apart, perhaps a quotation mark is "
                 f"never closed; rows before it were read; mend the file and run again"
@@ -134,7 +153,7 @@ class _Rows:
             yield self._chunk(rows)
 
     def _parse(self, stream: Utf8Stream) -> Iterator[pa.RecordBatch]:
-        names = self._header.names
+        names = self._names
 
         def keep(row: pa_csv.InvalidRow) -> Literal["skip"]:
             assert row.number is not None, "one thread knows its rows' numbers"
@@ -146,9 +165,9 @@ class _Rows:
         reader = pa_csv.open_csv(
             source,
             # One thread: only then does the parser know the number of a row that it could not take.
-            read_options=pa_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=False),
+            read_options=pa_csv.ReadOptions(column_names=names, block_size=self._block_bytes, use_threads=False),
             parse_options=pa_csv.ParseOptions(
-                delimiter=self._header.separator,
+                delimiter=self._head.separator,
                 newlines_in_values=True,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep,
@@ -187,11 +206,13 @@ class _Rows:
 
     def _odd_rows(self, odd: list[tuple[int, str]]) -> pl.DataFrame:
         """Rows with another number of cells: too many cells that are all empty do no harm, all else is a fault."""
-        names = self._header.names
+        names = self._names
         cells: list[list[str]] = []
         faults: list[str | None] = []
         for number, text in odd:
-            row = next(csv.reader([text], delimiter=self._header.separator), list[str]())
+            row = next(csv.reader([text], delimiter=self._head.separator), list[str]())
+            if self._titled and len(row) == 1:
+                row += [""] * (len(names) - 1)
             harmless = not any(cell.strip() for cell in row[len(names) :]) and len(row) >= len(names)
             blank = not any(cell.strip() for cell in row)
             if not harmless and not blank:
@@ -209,19 +230,19 @@ class _Rows:
 
     def _refuse_swallowed_rows(self, cells: pl.DataFrame, numbers: npt.NDArray[np.int64]) -> None:
         """A cell that holds whole rows: a quotation mark was opened and closed far below."""
-        if not self._quoted or len(self._header.names) < _COLUMNS_TELLING:
+        if not self._quoted or len(self._names) < _COLUMNS_TELLING:
             return
         for name in [name for name in cells.columns if holds(cells[name], "\n")]:
             for index in cells[name].str.contains("\n", literal=True).arg_true():
                 self._refuse_swallowing(cells[name][index], int(numbers[index]))
 
     def _refuse_swallowing(self, text: str, number: int) -> None:
-        separators = len(self._header.names) - 1
+        separators = len(self._names) - 1
         if separators + 1 < _COLUMNS_TELLING:
             return
         lines = text.splitlines()[1:]
-        if any(line.count(self._header.separator) >= separators for line in lines):
-            row = self._header.row + number
+        if any(line.count(self._head.separator) >= separators for line in lines):
+            row = self._head.row + number
             raise InputError(
                 f"{self._source.doing}: a quotation mark in row {row} swallows the rows below it; rows before it were "
                 "read; close or remove the mark and run again"
@@ -231,9 +252,9 @@ class _Rows:
         faults = rows["_fault"]
         return Chunk(
             cells=rows.drop("_row", "_fault"),
-            rows=(rows["_row"] + self._header.row).cast(pl.Int32).rename("row"),
+            rows=(rows["_row"] + self._head.row).cast(pl.Int32).rename("row"),
             faults=faults.rename("fault") if faults.null_count() < len(faults) else None,
-            title=self._header.title,
+            title=self._head.header.title,
             bytes_done=self._disk.tell(),
         )
 
@@ -243,7 +264,7 @@ def _refuse_open_quote(source: Source, text: Text, layout: Layout) -> None:
     with source.open() as (raw, _):
         stream = Utf8Stream(raw, text)
         head = _read_head(stream)
-        separator = _Header(head, layout, source.doing).separator
+        separator = _look_at_head(head, layout, source.doing).separator
         stream.push_back(head)
         row = _open_at_the_end(stream.lines(), separator)
     if row is not None:

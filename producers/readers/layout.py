@@ -32,7 +32,10 @@ class Layout:
         dropped: headers of columns that are known and never read (representatives, papers, free text).
         one_of: groups of columns of which a file must have at least one.
         header_rows: how many leading rows may be above or be the header.
-        rows_member: member of a JSON object that holds the rows; "" = the only array of objects in it.
+        rows: path to the rows in JSON and XML, `data.list[].parties[]` (see `nested`); "" = the only ones there are.
+        sheet: name of the sheet of a workbook; "" = all visible ones with the header that fits best.
+        group_titles: header of a column that is filled from titles between the rows; "" = there are none.
+        group_pattern: what such a title must match.
         subject_column: the column that names the organisation, by which a sample row is known; "" = none.
         id_columns: the columns that identify it; a note or a total has none of them.
     """
@@ -42,7 +45,10 @@ class Layout:
     dropped: tuple[str, ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     header_rows: int = 20
-    rows_member: str = ""
+    rows: str = ""
+    sheet: str = ""
+    group_titles: str = ""
+    group_pattern: str = ""
     subject_column: str = ""
     id_columns: tuple[str, ...] = ()
 

@@ -1,24 +1,22 @@
-"""A file as bytes: what kind it is, whether it is whole, how its text is encoded.
+"""A file as bytes: what kind it is, how it is packed, whether it is whole and stays as it was.
 
-The whole file is read once before the first row is handed out. That costs a few hundred megabytes per second, and
-for it a packed file that ends early is refused before anything of it is sent.
+Non-goal: the encoding of its text, which `encoding` finds out.
 """
 
 import codecs
 import gzip
-import re
+import io
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
-
-import numpy as np
 
 from schemas.errors import InputError
 
-Kind = Literal["delimited", "workbook", "json", "ndjson"]
+Kind = Literal["delimited", "workbook", "json", "ndjson", "xml"]
 KINDS: dict[str, Kind] = {
     ".csv": "delimited",
     ".tsv": "delimited",
@@ -27,18 +25,21 @@ KINDS: dict[str, Kind] = {
     ".xls": "workbook",
     ".json": "json",
     ".ndjson": "ndjson",
+    ".xml": "xml",
 }
-_BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 20
+_HEAD_BYTES = 4096
 _MAGIC = {
     b"%PDF": "a PDF document",
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
     b"\x1f\x8b": "a packed (.gz) file",
-    b"<!DO": "a web page",
-    b"<htm": "a web page",
-    b"<HTM": "a web page",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
     b"{\\rt": "an RTF document",
 }
+_WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<meta", b"<table", b"<style")
+_EXCEL_XML = b"urn:schemas-microsoft-com:office:spreadsheet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +47,45 @@ class Source:
     """A file that can be read.
 
     Attributes:
-        doing: how a message about it begins.
+        packing: "" for a plain file.
+        member: the one file in a .zip.
+        size, changed_ns: bytes on disk and time of the last change when it was found.
     """
 
     path: Path
     kind: Kind
-    packed: bool
+    packing: Literal["", "gzip", "zip"]
+    member: str
+    size: int
+    changed_ns: int
 
     @property
     def doing(self) -> str:
+        """How a message about it begins."""
         return f"reading {self.path}"
 
     @contextmanager
     def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         """The file's bytes, unpacked, and the file on disk, whose position tells how far it has been read."""
         with self.path.open("rb") as disk:
-            yield (
-                (cast(BinaryIO, gzip.GzipFile(fileobj=disk)) if self.packed else disk),
-                disk,
+            if self.packing == "zip":
+                with zipfile.ZipFile(disk) as archive, archive.open(self.member) as unpacked:
+                    yield cast(BinaryIO, unpacked), disk
+            elif self.packing == "gzip":
+                yield cast(BinaryIO, gzip.GzipFile(fileobj=disk)), disk
+            else:
+                yield disk, disk
+
+    def require_unchanged(self) -> None:
+        """Raise InputError where the file has been written to since it was found: its rows may be cut or mixed."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            raise InputError(f"{self.doing}: the file is gone while it is read; put it back and run again") from None
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.changed_ns):
+            raise InputError(
+                f"{self.doing}: the file changes while it is read (from {self.size:,} to {now.st_size:,} bytes); wait "
+                "until it is written to its end and run again"
             )
 
 
@@ -74,26 +96,67 @@ def find(path: Path) -> Source:
         raise InputError(f"{doing}: this is a folder; name the files in it")
     if not path.exists():
         raise InputError(f"{doing}: there is no such file; check the path")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    packed = bool(suffixes) and suffixes[-1] == ".gz"
-    ending = (suffixes[:-1] if packed else suffixes)[-1:] or [""]
-    kind = KINDS.get(ending[0])
-    if kind is None:
-        raise InputError(
-            f"{doing}: files that end in {ending[0] or 'no such thing'} are not read; "
-            f"use {', '.join(KINDS)}, or one of them with .gz behind it"
-        )
-    if path.stat().st_size == 0:
+    found = path.stat()
+    if found.st_size == 0:
+        if _kind_by_name(path.name) is None:
+            raise _unknown_ending(path)
         raise InputError(f"{doing}: the file is empty; fetch it again")
-    return Source(path, kind, packed)
+    packing: Literal["", "gzip", "zip"] = ""
+    name, member = path.name, ""
+    if name.lower().endswith(".gz"):
+        packing, name = "gzip", name[:-3]
+    elif name.lower().endswith(".zip"):
+        packing = "zip"
+        name = member = _only_member(path, doing)
+    kind = _kind_by_name(name)
+    if kind is None:
+        raise _unknown_ending(path)
+    source = Source(path, kind, packing, member, found.st_size, found.st_mtime_ns)
+    if kind == "workbook" and kind_of(_head(source)) is None:
+        # What many programs call .xls is text with tabs between the cells.
+        return Source(path, "delimited", packing, member, found.st_size, found.st_mtime_ns)
+    return source
 
 
-def blocks(source: Source) -> Iterator[bytes]:
+def _unknown_ending(path: Path) -> InputError:
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zip")]
+    return InputError(
+        f"reading {path}: files that end in {(suffixes or ['no such thing'])[-1]} are not read; "
+        f"use {', '.join(KINDS)}, or one of them with .gz or .zip behind it"
+    )
+
+
+def _kind_by_name(name: str) -> Kind | None:
+    return KINDS.get(PurePosixPath(name.lower().removesuffix(".gz")).suffix)
+
+
+def _only_member(path: Path, doing: str) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [
+                member
+                for member in archive.infolist()
+                if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+            ]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{doing}: the ZIP archive is damaged; fetch it again") from error
+    if len(members) != 1:
+        raise InputError(f"{doing}: the ZIP archive holds {len(members)} files; unpack it and name the one to be read")
+    if members[0].flag_bits & 1:
+        raise InputError(f"{doing}: the ZIP archive has a password; unpack it and name the file in it")
+    return members[0].filename
+
+
+def _head(source: Source) -> bytes:
+    return next(blocks(source, _HEAD_BYTES), b"")
+
+
+def blocks(source: Source, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """The file's bytes, unpacked, block by block; InputError where it can not be read to its end."""
     read_bytes = 0
     try:
         with source.open() as (stream, _):
-            while block := stream.read(_BLOCK_BYTES):
+            while block := stream.read(block_bytes):
                 read_bytes += len(block)
                 yield block
     except EOFError as error:
@@ -101,12 +164,30 @@ def blocks(source: Source) -> Iterator[bytes]:
             f"{source.doing}: the packed file ends too early (after {read_bytes:,} bytes of text), nothing of it was "
             "sent; fetch it again"
         ) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        what = "by gzip" if source.packing == "gzip" else "in a way that is known"
         raise InputError(
-            f"{source.doing}: the packed file is damaged or not packed by gzip, nothing of it was sent; fetch it again"
+            f"{source.doing}: the packed file is damaged or not packed {what}, nothing of it was sent; fetch it again"
         ) from error
     except OSError as error:
         raise InputError(f"{source.doing}: {error.strerror or 'the file can not be read'}") from error
+
+
+def whole(source: Source, bytes_max: int, instead: str) -> bytes:
+    """All bytes of a file whose format can only be read from memory.
+
+    Args:
+        bytes_max: unpacked; no more than this is ever held.
+        instead: what to do with a larger file.
+    """
+    content = io.BytesIO()
+    for block in blocks(source):
+        if content.tell() + len(block) > bytes_max:
+            raise InputError(
+                f"{source.doing}: the file is larger than {bytes_max >> 20:,} MiB when it is unpacked; {instead}"
+            )
+        content.write(block)
+    return content.getvalue()
 
 
 def kind_of(head: bytes) -> str | None:
@@ -114,127 +195,11 @@ def kind_of(head: bytes) -> str | None:
     for magic, words in _MAGIC.items():
         if head.startswith(magic):
             return words
-    return (
-        "no text" if b"\0" in head[:4096] and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What is known of a text file after one look at all of it.
-
-    Attributes:
-        encoding: name of Python's codec.
-        bom_bytes: how many bytes of mark lead it.
-        clean: every byte is good UTF-8, so that it can be passed on as it is.
-        quotes: how many quotation marks it holds; of an odd number one may never be closed.
-    """
-
-    encoding: str
-    bom_bytes: int
-    clean: bool
-    quotes: int
-
-
-def look_through(source: Source) -> Text:
-    """Read the file to its end and find out how its text is encoded: by mark, UTF-8, GB18030 or Windows-1252."""
-    strict = codecs.getincrementaldecoder("utf-8")()
-    lenient: codecs.IncrementalDecoder | None = None  # from the first block on that is no good UTF-8
-    broken = whole = quotes = high = alone = 0
-    head = b""
-    for block in blocks(source):
-        if not head:
-            head = block[:4096]
-            if words := kind_of(head):
-                raise InputError(
-                    f"{source.doing}: the file ends in {source.path.suffix} and is {words}; export it again"
-                )
-        quotes += block.count(b'"')
-        if lenient is None:
-            before = strict.getstate()
-            try:
-                whole += len(block) - len(strict.decode(block))
-                continue
-            except UnicodeDecodeError:
-                lenient = codecs.getincrementaldecoder("utf-8")("replace")
-                lenient.setstate(before)
-        text = lenient.decode(block)
-        wrong = text.count("\ufffd")
-        broken += wrong
-        whole += len(text.encode()) - len(text) - 2 * wrong
-        some_high, some_alone = _high_bytes(block)
-        high += some_high
-        alone += some_alone
-    if not head:
-        raise InputError(f"{source.doing}: the file is empty; fetch it again")
-    if (lenient or strict).getstate()[0]:  # ends in the middle of a character
-        broken += 1
-    if head.startswith(codecs.BOM_UTF8):
-        return Text("utf-8", 3, broken == 0, quotes)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return Text("utf-16", 0, False, 1)
-    if broken * 100 <= whole:  # a few lost bytes do not make it another encoding
-        return Text("utf-8", 0, broken == 0, quotes)
-    # Chinese characters are pairs of high bytes, Western letters stand alone among plain ones.
-    return Text("cp1252" if alone * 2 > high else "gb18030", 0, False, quotes)
-
-
-def _high_bytes(block: bytes) -> tuple[int, int]:
-    """How many bytes are outside of ASCII, and how many of those have no such neighbour."""
-    high = np.frombuffer(block, np.uint8) >= 0x80
-    neighbour = np.zeros_like(high)
-    neighbour[1:] |= high[:-1]
-    neighbour[:-1] |= high[1:]
-    return int(high.sum()), int((high & ~neighbour).sum())
-
-
-class Utf8Stream:
-    """The text as UTF-8 bytes without a mark, whatever it was; what can not be decoded becomes U+FFFD.
-
-    A reader for `pyarrow.PythonFile`, which asks for no more than `read` and `closed`.
-    """
-
-    closed = False
-
-    def __init__(self, stream: BinaryIO, text: Text) -> None:
-        self._stream = stream
-        self._decoder = None if text.clean else codecs.getincrementaldecoder(text.encoding)("replace")
-        self._rest = b""
-        self._ended = False
-        if text.bom_bytes:
-            stream.read(text.bom_bytes)
-
-    def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, or all that are left; b"" at the end."""
-        wanted = size if size >= 0 else 1 << 62
-        parts: list[bytes] = []
-        while wanted > 0 and (self._rest or not self._ended):
-            part, self._rest = self._rest[:wanted], self._rest[wanted:]
-            parts.append(part)
-            wanted -= len(part)
-            if not self._rest and not self._ended and wanted > 0:
-                self._rest = self._next()
-        return b"".join(parts)
-
-    def lines(self) -> Iterator[str]:
-        """The text line by line, each with its line feed, whichever way the file ends its lines."""
-        rest = ""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        while block := self.read(_BLOCK_BYTES):
-            text = rest + decoder.decode(block)
-            held = text.endswith("\r")  # its line feed may be in the next block
-            *lines, rest = re.split(r"\r\n|\r|\n", text[:-1] if held else text)
-            rest += "\r" if held else ""
-            for line in lines:
-                yield line + "\n"
-        if rest:
-            yield rest
-
-    def push_back(self, head: bytes) -> None:
-        """Give bytes again that were read."""
-        self._rest = head + self._rest
-
-    def _next(self) -> bytes:
-        block = self._stream.read(_BLOCK_BYTES)
-        self._ended = not block
-        return block if self._decoder is None else self._decoder.decode(block, final=self._ended).encode()
+    start = head[:_HEAD_BYTES].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if start.startswith(_WEB_PAGE) or (start.startswith(b"<?xml") and b"<html" in start):
+        return "a web page"
+    if _EXCEL_XML in start:
+        return "a workbook in Excel's XML of 2003"
+    if b"\0" in head[:_HEAD_BYTES] and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "no text"
+    return None

@@ -1,14 +1,13 @@
-"""Rows of .xlsx and .xls workbooks: the first visible sheet that holds the header.
+"""Rows of .xlsx and .xls workbooks: of all visible sheets with the header that fits best, one after the other.
 
-Numbers become text as Excel shows them: fifteen significant digits, no more. A code that was stored as a number has
-lost its end; it comes out as 9.11E+17 and is refused by the check of codes, not repaired.
+What the file is, is told by its content: an .xls under the name of an .xlsx is read all the same. The result that
+Excel saved of a formula is its value; where none was saved, or the cell shows an error, the row is set aside.
 """
 
 import io
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import polars as pl
 from python_calamine import (
@@ -21,94 +20,127 @@ from python_calamine import (
     ZipError,
 )
 
-from producers.readers.chunk import Chunk, unique_names
+from producers.readers.archive import Archive, Place
+from producers.readers.cells import texts
+from producers.readers.chunk import SKIPPED_SCHEMA, Chunk
+from producers.readers.header import Header, find_header
 from producers.readers.layout import Layout
-from producers.readers.source import Source, blocks, kind_of
+from producers.readers.source import Source, kind_of, whole
 from schemas.errors import InputError
 
-_INTEGER_DIGITS = 15
+_FILE_BYTES_MAX = 512 << 20
+_ZIP = b"PK\x03\x04"
+_OLD = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A sheet with a header."""
+
+    sheet: CalamineSheet
+    header: Header
+    without_value: frozenset[Place]
 
 
 def read_workbook(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:
-    """The whole sheet is in memory while it is read: Excel's format knows no other way."""
-    book = _open(source)
-    found = _sheet_with_header(book, layout)
-    if found is None:
+    """The whole sheet is in memory while it is read: Excel's format knows no other way.
+
+    Rows of a second sheet are counted on from the last row of the first, so that each row has a number of its own.
+    A hidden sheet is left out, and said among the skipped rows of the first chunk.
+    """
+    book, archive = _open(source)
+    tables, hidden = _tables(book, archive, layout, source.doing)
+    if not tables:
+        where = f"the sheet {layout.sheet!r}" if layout.sheet else "no visible sheet"
+        has = "is missing or has no header" if layout.sheet else "has a header"
         raise InputError(
-            f"{source.doing}: no visible sheet has a header that mapping {layout.mapping} knows among its first "
-            f"{layout.header_rows} rows; check that it is the right file and mapping"
+            f"{source.doing}: {where} {has} that mapping {layout.mapping} knows among its first {layout.header_rows} "
+            "rows; check that it is the right file and mapping"
         )
-    sheet, leading, at = found
-    header = leading[at]
-    while header and not header[-1].strip():
-        header = header[:-1]
-    names = unique_names([cell.replace("\n", " ") for cell in header])
-    layout.check(names, source.doing)
-    title = tuple(cell.strip() for row in leading[:at] for cell in row if cell.strip())
-    size = source.path.stat().st_size
-    rows = islice(sheet.iter_rows(), at + 1, None)
-    first = at + 2
-    total = max(1, sheet.total_height + 1)
-    while taken := list(islice(rows, chunk_rows)):
-        columns = zip(*taken, strict=True)  # a sheet's rows are equally long, and may be longer than its header
-        cells = pl.DataFrame(
-            [pl.Series(name, _texts(column), dtype=pl.String) for name, column in zip(names, columns, strict=False)]
-        )
-        numbers = pl.Series("row", range(first, first + len(taken)), dtype=pl.Int32)
-        first += len(taken)
-        yield Chunk(cells, numbers, None, title, min(size, size * first // total))
+    layout.check(tables[0].header.names, source.doing)
+    skipped = pl.DataFrame({"row": [0] * hidden, "why": ["hidden sheet"] * hidden}, schema=SKIPPED_SCHEMA)
+    rows_before = rows_done = 0
+    rows_total = max(1, sum(table.sheet.total_height + 1 for table in tables))
+    for table in tables:
+        for numbers, cells, faults in _rows(table, layout, chunk_rows):
+            rows_done += cells.height
+            yield Chunk(
+                cells,
+                (numbers + rows_before).cast(pl.Int32).rename("row"),
+                faults,
+                table.header.title,
+                min(source.size, source.size * (rows_done + table.header.end) // rows_total),
+                skipped,
+            )
+            skipped = skipped.clear()
+        rows_before += table.sheet.total_height + 1
 
 
-def _open(source: Source) -> CalamineWorkbook:
-    content = b"".join(blocks(source))
+def _open(source: Source) -> tuple[CalamineWorkbook, Archive | None]:
+    content = whole(source, _FILE_BYTES_MAX, "split it into several workbooks, or save it as .csv")
+    words = kind_of(content[:4096])
+    if words == "a web page":
+        raise InputError(
+            f"{source.doing}: the file is a web page that was saved as {source.path.suffix}; open it in Excel and save "
+            "it as .xlsx"
+        )
+    if not content.startswith((_ZIP, _OLD, b"\x09\x08", b"\x09\x04", b"\x09\x02")):
+        raise InputError(f"{source.doing}: the file is {words}, no Excel workbook; export it from Excel again")
+    if content.startswith(_OLD) and _ENCRYPTED in content:
+        raise InputError(f"{source.doing}: the workbook has a password; save it without one")
+    archive = Archive(content, source.doing) if content.startswith(_ZIP) else None
     try:
-        return CalamineWorkbook.from_filelike(io.BytesIO(content))
+        return CalamineWorkbook.from_filelike(io.BytesIO(content)), archive
     except PasswordError as error:
         raise InputError(f"{source.doing}: the workbook has a password; save it without one") from error
     except (CalamineError, ZipError, XmlError, OSError) as error:
-        words = kind_of(content[:4096])
-        what = "damaged" if words is None or words.startswith(("a ZIP", "an old")) else f"{words}, no Excel workbook"
-        raise InputError(f"{source.doing}: the file is {what}; export it from Excel again") from error
+        raise InputError(f"{source.doing}: the file is damaged; export it from Excel again") from error
 
 
-def _sheet_with_header(book: CalamineWorkbook, layout: Layout) -> tuple[CalamineSheet, list[list[str]], int] | None:
-    for position, sheet_data in enumerate(book.sheets_metadata):
-        if sheet_data.visible != SheetVisibleEnum.Visible:
+def _tables(book: CalamineWorkbook, archive: Archive | None, layout: Layout, doing: str) -> tuple[list[_Table], int]:
+    """The sheets to be read, and how many with a known header are hidden."""
+    found: list[_Table] = []
+    hidden = 0
+    for position, about in enumerate(book.sheets_metadata):
+        if layout.sheet and about.name.strip() != layout.sheet:
             continue
         try:
             sheet = book.get_sheet_by_index(position)
         except (CalamineError, XmlError, ZipError):
             continue  # a chart, or a damaged sheet beside the one that counts
-        leading = [_texts(row) for row in islice(sheet.iter_rows(), layout.header_rows)]
-        at = layout.find_header(leading)
-        if at is not None:
-            return sheet, leading, at
-    return None
+        leading = [texts(row) for row in islice(sheet.iter_rows(), layout.header_rows)]
+        header = find_header(leading, layout, doing)
+        if header is None:
+            continue
+        if about.visible != SheetVisibleEnum.Visible:
+            hidden += 1
+            continue
+        without = archive.without_value[position : position + 1] if archive is not None else []
+        found.append(_Table(sheet, header, without[0] if without else frozenset()))
+    if not found:
+        return [], hidden
+    best = max(found, key=lambda table: table.header.known)
+    return [table for table in found if table.header.names == best.header.names], hidden
 
 
-def _texts(cells: Any) -> list[str]:
-    """Cells of one row or column as text; a column of texts, the usual one, is passed on as it is."""
-    if all(map(str.__instancecheck__, cells)) if False else set(map(type, cells)) <= {str}:
-        return list(cells)
-    return [cell if type(cell) is str else _text(cell) for cell in cells]
-
-
-def _text(cell: Any) -> str:
-    match cell:
-        case bool():
-            return "TRUE" if cell else "FALSE"
-        case float():
-            text = f"{cell:.{_INTEGER_DIGITS}g}"
-            return text.upper()
-        case int():
-            return str(cell)
-        case datetime():
-            return cell.isoformat(" ")
-        case date() | time():
-            return cell.isoformat()
-        case timedelta():
-            return str(cell)
-        case None:
-            return ""
-        case _:
-            return str(cell)
+def _rows(table: _Table, layout: Layout, chunk_rows: int) -> Iterator[tuple[pl.Series, pl.DataFrame, pl.Series | None]]:
+    """Numbers in the sheet, cells and faults of its rows."""
+    names = table.header.names
+    first = table.header.end
+    read = layout.locate(names)
+    mapped = {names.index(name) for printed in read.values() for name in printed}
+    left, top = (table.sheet.start or (0, 0))[1], 0
+    rows = islice(table.sheet.iter_rows(), first, None)
+    while taken := list(islice(rows, chunk_rows)):
+        columns = zip(*taken, strict=True)  # a sheet's rows are equally long, and may be longer than its header
+        cells = pl.DataFrame(
+            [pl.Series(name, texts(column), dtype=pl.String) for name, column in zip(names, columns, strict=False)]
+        )
+        faults = None
+        if table.without_value:
+            without = {row - top for row, column in table.without_value if column - left in mapped}
+            found = ["value_unreadable:formula" if first + at in without else None for at in range(len(taken))]
+            faults = pl.Series("fault", found, dtype=pl.String) if any(found) else None
+        yield pl.Series("row", range(first + 1, first + len(taken) + 1), dtype=pl.Int64), cells, faults
+        first += len(taken)
