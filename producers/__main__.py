@@ -27,6 +27,8 @@ simulate_app = App(
     name="simulate", help="Make up input: department files, or events for load. Nothing in it is about a real body."
 )
 app.command(simulate_app)
+mappings_app = App(name="mappings", help="List the mappings, propose one for a new form, run its cases, show its page.")
+app.command(mappings_app)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of tables.")]
 MappingName = Annotated[
@@ -39,7 +41,7 @@ Silence = Annotated[
 ]
 
 
-@app.command
+@mappings_app.default
 def mappings(*, as_json: AsJson = False) -> int:
     """List the mappings: how files of each form are read. Next: xinliu-adapter check FILE --mapping NAME."""
     from producers import mapping, show
@@ -53,6 +55,56 @@ def mappings(*, as_json: AsJson = False) -> int:
     return 0
 
 
+@mappings_app.command(name="new")
+def mappings_new(
+    file: Path,
+    *,
+    name: Annotated[str, Parameter(help="What the mapping is called; default DEPARTMENT-CATEGORY.")] = "",
+    category: Annotated[str, Parameter(help="What its rows are; default: what the headers hint at.")] = "",
+    department: Annotated[str, Parameter(help="Who reports such files.")] = "",
+    out: Annotated[
+        Path | None, Parameter(help="Where to write it, NAME.toml; default: the folder XINLIU_MAPPINGS, or here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Propose a mapping for a file of a form that has none, by its headers and by what stands below them.
+
+    What is sure is written with a comment that says why, what is not as a question to answer. No value of the file goes
+    into it. A first case goes beside it, NAME.cases.toml. Exit code 0: it loads as it is; 1: answer a question first; 2:
+    the file can not be read. Next: edit it, then xinliu-adapter mappings test NAME, then check FILE.
+    """
+    from producers.mapping_commands import Wanted, new
+
+    return new(_settings(), Wanted(file, name, category, department, out, as_json))
+
+
+@mappings_app.command(name="test")
+def mappings_test(
+    mapping: Annotated[str, Parameter(help="Name of a mapping, or path of its .toml file.")],
+    *,
+    cases: Annotated[Path | None, Parameter(help="File of cases; default NAME.cases.toml beside the mapping.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run the cases of a mapping: what must become of made-up cells. Exit code 0: all pass, 1: some do not.
+
+    A case says in `cells` what differs from the `row` of its file, and in `event`, `events` or `reason` what must become
+    of it. Next: xinliu-adapter check FILE --mapping NAME.
+    """
+    from producers.mapping_commands import test
+
+    return test(_settings(), mapping, cases, as_json)
+
+
+@mappings_app.command(name="show")
+def mappings_show(
+    mapping: Annotated[str, Parameter(help="Name of a mapping, or path of its .toml file.")], *, as_json: AsJson = False
+) -> int:
+    """Print the page of a mapping: what each column becomes, and what can go wrong. Next: check FILE --mapping NAME."""
+    from producers.mapping_commands import show_page
+
+    return show_page(_settings(), mapping, as_json)
+
+
 @app.command
 def check(file: Path, *, mapping: MappingName, department: DepartmentName = "", as_json: AsJson = False) -> int:
     """Say what would become of each row, without any broker: by the very code that the platform runs.
@@ -61,7 +113,7 @@ def check(file: Path, *, mapping: MappingName, department: DepartmentName = "", 
     """
     from producers import show
     from producers.check import check as check_file
-    from producers.mapping import load
+    from producers.mapping_commands import find
     from producers.publisher import require_department
     from schemas import reference
     from schemas.reasons import OUTCOME_SENTENCES
@@ -69,7 +121,7 @@ def check(file: Path, *, mapping: MappingName, department: DepartmentName = "", 
     settings = _settings()
     if department:
         require_department(settings, department)
-    checked = check_file(file, load(mapping, settings), department, reference.load(settings.reference_dir))
+    checked = check_file(file, find(mapping, settings), department, reference.load(settings.reference_dir))
     if as_json:
         _print_json(
             {

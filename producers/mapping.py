@@ -12,7 +12,7 @@ from schemas.errors import InputError
 from schemas.schemes import SubjectTables, subject_tables
 from schemas.settings import Settings
 
-__all__ = ["Mapped", "Mapping", "load", "load_file", "mappings"]
+__all__ = ["Mapped", "Mapping", "load", "load_file", "mappings", "path_of"]
 
 _SHIPPED = Path(__file__).parent / "mappings"
 
@@ -74,6 +74,11 @@ def load(name: str, settings: Settings) -> Mapping:
         hint = f"; did you mean {near[0]}?" if near else "."
         raise InputError(f"unknown mapping {name}{hint} xinliu-adapter mappings lists them")
     return _read(name, paths[name], settings)
+
+
+def path_of(name: str, settings: Settings) -> Path:
+    """Where the mapping of a name lies; the name may be the path of its file."""
+    return Path(name) if name.endswith(".toml") else _paths(settings).get(name, Path(f"{name}.toml"))
 
 
 def mappings(settings: Settings) -> list[Mapping]:
