@@ -15,7 +15,8 @@ from schemas.avro import CREDIT_EVENT
 from schemas.persons import screen
 from schemas.reasons import REASONS
 from schemas.schemes import SubjectTables
-from schemas.subjects import keeps_names, resolve_subjects
+from schemas.several import people_beside
+from schemas.subjects import keeps_names, may_be_persons, resolve_subjects
 
 _CODE_FIELDS = ("subject_ids", "authority_code", "region")
 _TITLE = Layout("title", (Column("title", ("title",)),))
@@ -41,6 +42,8 @@ def apply(rules: Rules, chunk: Chunk, tables: SubjectTables | None = None) -> Ma
     refusals.add("person_row", _persons(rules, cells))
     frame = _events(rules, cells, chunk, refusals)
     _guard(rules, frame, refusals)
+    if "subject_name" in frame.columns:
+        refusals.add("person_row", people_beside(frame["subject_name"]), frame["at"])
     subjects = resolve_subjects(frame["subject_ids"], tables)
     forbidden = subjects["reason"].is_in([name for name, reason in REASONS.items() if reason.outcome == "refused"])
     if forbidden.fill_null(False).any():
@@ -49,7 +52,7 @@ def apply(rules: Rules, chunk: Chunk, tables: SubjectTables | None = None) -> Ma
                 detail=pl.when(pl.col("reason") == reason).then(pl.col("reason_detail").fill_null(""))
             )["detail"]
             refusals.add(reason, details, frame["at"])
-    frame = frame.with_columns(subject_name=_kept_names(frame, subjects["subject_kind"]))
+    frame = frame.with_columns(subject_name=_kept_names(frame, subjects))
     if refusals.found():
         frame = frame.filter(~frame["at"].is_in(refusals.places().implode()))
     return Mapped(_to_arrow(rules, _in_order(frame), chunk.rows), refusals.frame())
@@ -92,6 +95,14 @@ def _persons(rules: Rules, cells: Cells) -> pl.Series:
     for column in rules.persons.papers:
         detail = detail.set(cells.any_filled(column) & detail.is_null(), column)
     return detail
+
+
+def subject_ids(rules: Rules, chunk: Chunk) -> pl.Series:
+    """Identifiers of each row of a chunk as the mapping reads them, those of rows that are refused included.
+
+    For a question about absence in memory only; a person's number among them resolves to no subject.
+    """
+    return _subject_ids(rules.subject_ids, Cells(chunk, rules.layout, rules.blank_words))
 
 
 def _is_one_of(texts: pl.Series, words: frozenset[str]) -> pl.Series:
@@ -271,15 +282,23 @@ def _any(column: pl.Series) -> bool:
     return bool((lengths > 0).any())
 
 
-def _kept_names(frame: pl.DataFrame, kinds: pl.Series) -> pl.Series:
-    """The name of a sole trader, who may be called like the person, stays only where it is a name of business."""
+def _kept_names(frame: pl.DataFrame, subjects: pl.DataFrame) -> pl.Series:
+    """Names that can not be a person's.
+
+    The name of a sole trader, who may be called like the person, stays only where it is a name of business; that of a
+    row whose organisation nobody found, only where it is plainly an organisation's.
+    """
     names = frame["subject_name"] if "subject_name" in frame.columns else _empty("subject_name", frame.height)
+    kinds = subjects["subject_kind"]
     if "subject_kind" in frame.columns:
         said = pl.DataFrame({"kind": kinds, "said": frame["subject_kind"]})
         kinds = said.select(
             kind=pl.when(pl.col("said") == "sole_trader").then(pl.lit("sole_trader")).otherwise(pl.col("kind"))
         )["kind"]
     kept = keeps_names(names, kinds)
+    unfound = subjects["reason"].is_not_null().arg_true()
+    if len(unfound):
+        kept = kept.clone().scatter(unfound, kept.gather(unfound) & ~may_be_persons(names.gather(unfound)))
     return pl.select(pl.when(kept).then(names).otherwise(pl.lit(""))).to_series()
 
 

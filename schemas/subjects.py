@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from schemas.personal_numbers import personal_number_as_code
-from schemas.reference.codes import KINDS, Kind, business_words
+from schemas.reference.codes import KINDS, Kind, business_words, organisation_words
 from schemas.schemes import SCHEMES, Finding, SubjectTables, read_identifier, scope_of, subject_tables
 from schemas.uscc import examine_usccs, is_another_body
 
@@ -106,8 +106,8 @@ def _authority_of_scheme(finding: Finding) -> int:
 def _disagree(best: Finding, findings: list[Finding]) -> bool:
     """Whether two identifiers of one kind are of different organisations.
 
-    An organisation code inside of a faulty unified code counts if it is right itself: then the fault is elsewhere. If it
-    is not, what can be read of the broken code must still be near to the organisation code that is to stand in for it.
+    An organisation code inside of a faulty unified code counts if it is right itself: then the fault is elsewhere. If
+    it is not, what can be read of the broken code must be near to the organisation code that is to stand in for it.
     """
     if best.org_code:
         broken = [
@@ -246,7 +246,7 @@ def _one_by_one(ids: pl.Series, tables: SubjectTables) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_RESULT_SCHEMA, orient="row")
 
 
-# -- names of sole traders ------------------------------------------------------------------------------------------
+# -- names that may be a person's -----------------------------------------------------------------------------------
 
 
 @cache
@@ -267,3 +267,32 @@ def keeps_names(names: pl.Series, kinds: pl.Series, directory: Path | None = Non
         return kept
     said = names.gather(doubtful).fill_null("").str.contains(_business_words(directory).pattern)
     return kept.scatter(doubtful, said)
+
+
+_DOTTED_FORMS = r"\bS\.? ?[/.] ?A\b|\bS\.A\.|\bS\.p\.A|\bS\.R\.L|\bL\.L\.C|\bB\.V\.|\bN\.V\.|\bS\.L\.|\bCo\.|&"
+_CHINESE = "[\u3400-\u9fff]"
+_LIKE_A_CHINESE_NAME = f"^{_CHINESE}{{1,4}}$|^{_CHINESE}+[·•・．]{_CHINESE}+"
+_FIGURES = "[0-9]"
+
+
+@cache
+def _organisation_words(directory: Path | None = None) -> str:
+    words = "|".join(map(re.escape, organisation_words(directory)))
+    return rf"(?i)\b(?:{words})\b|{_DOTTED_FORMS}"
+
+
+def may_be_persons(names: pl.Series, directory: Path | None = None) -> pl.Series:
+    """Whether each name may be a natural person's, where no code says whose it is; for rows without a subject.
+
+    Chinese: up to four characters, or a middle dot, and no word of business. Other scripts: no word that only
+    organisations have in their names, and no figure.
+    """
+    plain = names.fill_null("").str.replace_all(r"\s", "")
+    chinese = plain.str.contains(_CHINESE)
+    doubtful = chinese & plain.str.contains(_LIKE_A_CHINESE_NAME)
+    doubtful &= ~plain.str.contains(_business_words(directory).pattern)
+    foreign = ~chinese & (plain != "")
+    if foreign.any():
+        spoken = names.fill_null("")
+        doubtful |= foreign & ~spoken.str.contains(_organisation_words(directory)) & ~spoken.str.contains(_FIGURES)
+    return doubtful.rename("doubtful")

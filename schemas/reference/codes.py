@@ -105,6 +105,13 @@ def business_words(directory: Path | None = None) -> tuple[str, ...]:
 
 
 @cache
+def organisation_words(directory: Path | None = None) -> tuple[str, ...]:
+    """Words that make a name in Latin letters the name of an organisation, longest first."""
+    words = {row["word"] for row in read_table("organisation_words", ("word",), directory)}
+    return tuple(sorted(words, key=lambda word: (-len(word), word)))
+
+
+@cache
 def sole_trader_sequences(directory: Path | None = None) -> frozenset[str]:
     """First digits of the sequence in a 15-digit registration number that were given to sole traders.
 

@@ -196,6 +196,13 @@ def test_a_sole_trader_called_like_a_person_keeps_only_its_code():
     assert event("penalty-2018", PENALTY | said)["subject_name"] == ""
 
 
+@pytest.mark.parametrize(("name", "kept"), [("王小二", ""), ("泉城商贸有限公司", "泉城商贸有限公司")])
+def test_a_name_without_a_good_code_is_kept_only_where_it_is_no_persons(name, kept):
+    code = "行政相对人代码_1（统一社会信用代码）"
+    for said in ("无", "91370100XXXX00052M"):
+        assert event("penalty-2018", PENALTY | {code: said, "行政相对人名称": name})["subject_name"] == kept
+
+
 def test_a_body_out_of_scope_is_refused_before_it_is_sent():
     church = "71370100XXXX00019"
     result = mapped(

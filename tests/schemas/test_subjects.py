@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from schemas.reasons import REASONS
 from schemas.reference.codes import uscc_prefixes
 from schemas.schemes import KEY_BYTES_MAX, SCHEMES, subject_tables
-from schemas.subjects import KINDS, Subject, keeps_name, keeps_names, resolve_subject, resolve_subjects
+from schemas.subjects import (
+    KINDS,
+    Subject,
+    keeps_name,
+    keeps_names,
+    may_be_persons,
+    resolve_subject,
+    resolve_subjects,
+)
 from schemas.uscc import org_code_check, registration_number_check, uscc_check_digit
 
 CASES = cases("subjects")
@@ -169,3 +177,26 @@ def test_the_mexican_list_has_organisations_and_blanked_rows_only() -> None:
     frame = pl.read_csv(text.encode(), infer_schema=False, skip_rows=2)
     found = resolve_subjects(pl.Series([[f"MX-RFC:{number}"] for number in frame["RFC"].to_list()]))
     assert dict(found["reason"].drop_nulls().value_counts().iter_rows()) == {"subject_placeholder": 81}
+
+
+@pytest.mark.parametrize(
+    ("name", "doubtful"),
+    [
+        ("张三", True),
+        ("欧阳 某某", True),
+        ("买买提·艾力", True),
+        ("张三百货商店", False),
+        ("某县污水处理厂", False),
+        ("某市渔业管理处", False),
+        ("JOHN SMITH", True),
+        ("Mr. João de Sá", True),
+        ("MEI LIN", True),
+        ("SMITH ENGINEERING LIMITED", False),
+        ("Exemplo S/A", False),
+        ("Smith & Sons", False),
+        ("Town of Anywhere", False),
+        ("", False),
+    ],
+)
+def test_a_name_without_a_code_may_be_a_persons_unless_it_says_otherwise(name: str, doubtful: bool) -> None:
+    assert may_be_persons(pl.Series([name])).to_list() == [doubtful]
