@@ -94,6 +94,11 @@ class Calendar:
         frame = pl.DataFrame({"days": counts, "provisional": provisional})
         return _null_where(starts.is_null() | ends.is_null(), frame)
 
+    def working_days_between_numbers(self, starts: Days, ends: Days) -> tuple[Days, Flags]:
+        """`working_days_between` for days counted from 1970-01-01: (counts, provisional)."""
+        first, last = (np.clip(days + _EPOCH_POSITION, 0, _LAST_POSITION) for days in (starts, ends))
+        return self._between(first, last)
+
     def _add(self, starts: Days, days: int) -> tuple[Days, Flags]:
         through = self.working_through[starts]
         if days > 0:

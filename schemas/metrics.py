@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.timeliness import DELAY_BUCKETS_WORKING_DAYS
+
 _SECONDS_SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SECONDS_END_TO_END = (
     0.01,
@@ -49,10 +51,68 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("xinliu_quarantined_total", "counter", "events set aside, by reason", ("department", "reason")),
     Metric(
+        "xinliu_repairs_total",
+        "counter",
+        "reports of a credit repair that took effect on a record",
+        ("department",),
+    ),
+    Metric(
+        "xinliu_reports_timed_total",
+        "counter",
+        "first reports of a decision, against 7 working days: in_time, late, provisional (a year without an announced "
+        "calendar), undated; rule: law for licences and penalties, yardstick for the rest",
+        ("department", "rule", "verdict"),
+    ),
+    Metric(
+        "xinliu_reporting_delay_working_days",
+        "histogram",
+        "working days from the decision to its first report, of those that are in time or late",
+        ("department", "rule"),
+        DELAY_BUCKETS_WORKING_DAYS,
+    ),
+    Metric(
+        "xinliu_department_last_accepted_timestamp_seconds",
+        "gauge",
+        "when a report of the department was last accepted, in seconds since 1970; absent before the first",
+        ("department",),
+    ),
+    Metric(
+        "xinliu_department_cadence_seconds",
+        "gauge",
+        "how often the department has declared to report",
+        ("department",),
+    ),
+    Metric(
+        "xinliu_department_due_timestamp_seconds",
+        "gauge",
+        "end of the day by which the department's next report is due, in seconds since 1970: its cadence after the "
+        "last accepted one, moved on to a working day",
+        ("department",),
+    ),
+    Metric(
         "xinliu_pilot_unit_events_total",
         "counter",
-        "identified events of a pilot unit; units overlap",
+        "events of a pilot unit by what became of them; units overlap, so they do not add up",
         ("unit", "outcome"),
+    ),
+    Metric(
+        "xinliu_pilot_unit_repairs_total",
+        "counter",
+        "reports of a credit repair that took effect on a record of a pilot unit; units overlap",
+        ("unit",),
+    ),
+    Metric(
+        "xinliu_pilot_unit_reports_timed_total",
+        "counter",
+        "the same as xinliu_reports_timed_total, by pilot unit; units overlap",
+        ("unit", "rule", "verdict"),
+    ),
+    Metric(
+        "xinliu_pilot_unit_reporting_delay_working_days",
+        "histogram",
+        "the same as xinliu_reporting_delay_working_days, by pilot unit; units overlap",
+        ("unit", "rule"),
+        DELAY_BUCKETS_WORKING_DAYS,
     ),
     Metric("xinliu_batch_rows", "histogram", "events in a batch", ("lane",), _ROWS),
     Metric("xinliu_batch_seconds", "histogram", "work on a batch, from taken to committed", ("lane",), _SECONDS_SHORT),
@@ -80,6 +140,12 @@ METRICS: tuple[Metric, ...] = (
         ("topic", "partition"),
     ),
     Metric(
+        "xinliu_open_transaction_seconds",
+        "gauge",
+        "how long the last stable offset has stood still below the high watermark; 0 = it does not",
+        ("topic", "partition"),
+    ),
+    Metric(
         "xinliu_partition_paused",
         "gauge",
         "1 = the partition waits for a reader that knows its schema id",
@@ -98,6 +164,28 @@ METRICS: tuple[Metric, ...] = (
         ("stage",),
         _SECONDS_END_TO_END,
     ),
+    Metric(
+        "xinliu_verify_timestamp_seconds",
+        "gauge",
+        "when xinliu verify last judged the whole platform from this machine, in seconds since 1970; 0 = never",
+        ("lane",),
+    ),
+    Metric(
+        "xinliu_verify_ok",
+        "gauge",
+        "1 = that verification found no difference, 0 = it did; absent before the first",
+        ("lane",),
+    ),
+    Metric("xinliu_disk_free_bytes", "gauge", "free room where the lane keeps its data", ("lane",)),
+    Metric("xinliu_disk_size_bytes", "gauge", "all room where the lane keeps its data", ("lane",)),
 )
+
+GIVEN_METRICS: tuple[str, ...] = (
+    "up",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+)
+"""Not ours: `up` is Prometheus' own, the others are of its client library, on the page of each lane."""
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -26,6 +26,7 @@ from schemas.reasons import REASONS
 from schemas.reference import Reference
 from schemas.subjects import keeps_names
 from schemas.topics import EVENT_BYTES_MAX, IDENTIFIED, QUARANTINE, department_of, events_topic
+from stream_processors.counts import Units, intake_counts
 from stream_processors.kafka import Batch
 from stream_processors.lane import Output, Work
 from stream_processors.receipts import receipts
@@ -56,6 +57,7 @@ class Intake:
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.touch()
         self._unknown: list[tuple[int, int]] = []
+        self._units = Units(reference.pilot_units)
 
     def work(self, batch: Batch) -> Work:
         """Decode, examine, and put every event on exactly one way out."""
@@ -76,7 +78,7 @@ class Intake:
             _quarantined(rejects, batch, departments, decoded),
             *receipts("intake", _reject_receipts(rejects, batch, departments, decoded)),
         ]
-        return Work(outputs, _counts(departments, rejects, identified, self._reference))
+        return Work(outputs, intake_counts(departments, rejects, decoded.batch, self._units, self._reference))
 
     def unknown_schemas(self) -> list[tuple[int, int]]:
         return self._unknown
@@ -202,21 +204,3 @@ def _without_traders_names(events: pl.DataFrame) -> pl.DataFrame:
     kinds = pl.select(pl.when(traders).then(pl.lit("sole_trader")).otherwise(pl.lit("unknown"))).to_series()
     kept = keeps_names(events["subject_name"], kinds)
     return events.with_columns(subject_name=pl.when(kept).then("subject_name").otherwise(pl.lit("")))
-
-
-def _counts(
-    departments: list[str], rejects: pl.DataFrame, identified: pa.RecordBatch, reference: Reference
-) -> list[tuple[str, tuple[str, ...], float]]:
-    counts: list[tuple[str, tuple[str, ...], float]] = []
-    for department, events in pl.Series(departments).value_counts(name="n").iter_rows():
-        counts.append(("xinliu_events_total", ("intake", department), events))
-    who = rejects.with_columns(department=pl.Series([departments[i] for i in rejects["at"].to_list()], dtype=pl.String))
-    for department, outcome, reason, detail, n in (
-        who.group_by("department", "outcome", "reason", "detail").agg(n=pl.len()).iter_rows()
-    ):
-        counts.append(("xinliu_outcomes_total", ("intake", department, outcome), n))
-        if outcome == "refused":
-            counts.append(("xinliu_refusals_total", (department, reason, detail), n))
-        else:
-            counts.append(("xinliu_quarantined_total", (department, reason), n))
-    return counts

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -32,6 +33,7 @@ from schemas.errors import EXIT_STOP, Retryable, Stop
 from schemas.settings import Settings
 from stream_processors.kafka import Batch, Source, admin, client_config, end_offsets, produce_all
 from stream_processors.metrics import LaneMetrics
+from stream_processors.observations import Count
 
 OPEN_SECONDS_MAX = 4.0  # an open transaction holds every reader's last stable offset: most of an outage is this wait
 QUIET_SECONDS_MAX = 60.0  # lag and no commit for so long: the client is stuck
@@ -62,8 +64,7 @@ class Work:
     """What a batch becomes: messages, and what the metrics should know once it is committed."""
 
     outputs: list[Output]
-    counts: list[tuple[str, tuple[str, ...], float]] = field(default_factory=list)
-    """(metric name, label values, amount)."""
+    counts: list[Count] = field(default_factory=list)
 
 
 class Processor(Protocol):
@@ -106,13 +107,22 @@ class Lane:
 
     Args:
         stop: set it to end after the current batch.
+        writes: topics of whose open transactions the metrics should tell as well, besides those that it reads.
     """
 
-    def __init__(self, settings: Settings, processor: Processor, metrics: LaneMetrics, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        processor: Processor,
+        metrics: LaneMetrics,
+        stop: threading.Event,
+        writes: Sequence[str] = (),
+    ) -> None:
         self._settings = settings
         self._processor = processor
         self._metrics = metrics
         self._stop = stop
+        self._writes = writes
         self._group = f"xinliu-{processor.name}"
         self._log = structlog.get_logger(processor.name)
         self._opened_at: float | None = None
@@ -403,6 +413,8 @@ class Lane:
             self._metrics.lag(lag)
             self._behind = sum(lag.values())
             self._answered_at = time.monotonic()
+            with suppress(Retryable):  # it is a metric only
+                self._tell_open_transactions()
 
     def _not_ready_for_long(self) -> None:
         """A restore may take its time; a member that is given no partitions does not come by them any more."""
@@ -431,8 +443,16 @@ class Lane:
             for partition, end in stable.items():
                 behind = end - committed.get((topic, partition), 0)
                 lag[topic, partition] = max(0, behind - 1)
-                self._metrics.last_stable_lag(topic, partition, high[partition] - end)
+                self._metrics.last_stable(topic, partition, end, high[partition])
         return lag
+
+    def _tell_open_transactions(self) -> None:
+        """High watermark minus last stable offset of what this lane writes."""
+        for topic in self._writes:
+            stable = end_offsets(self._settings, topic, read_committed=True)
+            high = end_offsets(self._settings, topic)
+            for partition, end in stable.items():
+                self._metrics.last_stable(topic, partition, end, high.get(partition, end))
 
     def _die(self, why: str) -> None:
         self._log.error(f"{why}; ending the process, its supervisor starts it again", exit=EXIT_STOP)

@@ -23,11 +23,13 @@ import structlog
 
 from schemas import codec
 from schemas.avro import IDENTIFIED_EVENT
+from schemas.calendar import load_calendar
 from schemas.errors import Stop
 from schemas.reference import Reference
 from schemas.settings import Settings
 from schemas.topics import HISTORY, IDENTIFIED, RECORDS
 from stream_processors.checkpoint import Checkpoint
+from stream_processors.counts import Units, register_counts
 from stream_processors.fold import CONFIRMED, OUTCOME_NAMES, REPEAT, Folded, Reports, blank_folded, expire, fold
 from stream_processors.index import Array, Index
 from stream_processors.kafka import Batch, end_offsets, read_all
@@ -80,6 +82,8 @@ class Register:
         self._scanned_on: dict[int, int] = {}
         self._unknown: list[tuple[int, int]] = []
         self._department_names = {department_hash(name): name for name in reference.departments}
+        self._units = Units(reference.pilot_units)
+        self._calendar = load_calendar(reference.directory)
 
     # -- the batch ----------------------------------------------------------------------------------------------
 
@@ -103,7 +107,7 @@ class Register:
         folded = self._fold(reports, batch.partitions, self._today())
         outcomes = _outcomes(frame, folded)
         outputs = [*_records(batch, frame, reports, folded), *receipts("register", outcomes)]
-        return Work(outputs, self._counts(outcomes, frame["region"]))
+        return Work(outputs, register_counts(frame, reports, folded, self._units, self._calendar))
 
     def _fold(self, reports: Reports, partitions: Array, today: int) -> Folded:
         """Fold each partition's reports against its own index."""
@@ -220,19 +224,6 @@ class Register:
 
     def closed(self) -> None:
         self.revoked()
-
-    def _counts(self, outcomes: pl.DataFrame, regions: pl.Series) -> list[tuple[str, tuple[str, ...], float]]:
-        counts: list[tuple[str, tuple[str, ...], float]] = []
-        for department, outcome, n in outcomes.group_by("department", "outcome").agg(n=pl.len()).iter_rows():
-            counts.append(("xinliu_events_total", ("register", department), n))
-            counts.append(("xinliu_outcomes_total", ("register", department, outcome), n))
-        per_region = outcomes.select("department", "outcome").with_columns(region=regions)
-        for department, outcome, region, n in (
-            per_region.group_by("department", "outcome", "region").agg(n=pl.len()).iter_rows()
-        ):
-            for unit in self._reference.units_of(region, department):
-                counts.append(("xinliu_pilot_unit_events_total", (unit, outcome), n))
-        return counts
 
 
 def _outcomes(frame: pl.DataFrame, folded: Folded) -> pl.DataFrame:

@@ -24,6 +24,7 @@ from schemas.reference import Reference, load
 from schemas.settings import Settings
 from schemas.topics import HISTORY, QUARANTINE, RECEIPTS_PREFIX, RECORDS
 from stream_processors.clickhouse import ClickHouse, TablesMissing, connect
+from stream_processors.freshness import accepted_in, accepted_so_far
 from stream_processors.kafka import Batch, Source
 from stream_processors.pending import INSERT_ROWS_MAX, Pending, due
 from stream_processors.rows import PARKED, Place, rows_of
@@ -49,6 +50,9 @@ class Metrics(Protocol):
 
     def stored(self, table: str, rows: int, seconds: float) -> None:
         """An insert was acknowledged."""
+
+    def accepted(self, newest_seconds: Mapping[str, float]) -> None:
+        """When each of these departments was last heard, in seconds since 1970."""
 
     def readable(self, seconds: Seconds) -> None:
         """From reported by the adapter to read here as committed, for each record."""
@@ -135,6 +139,7 @@ class StoreLane:
         def attempt() -> ClickHouse:
             store = connect(self._settings, answer_seconds_max=_ANSWER_SECONDS_MAX)
             prepare(store, reference, self._settings.reference_dir)
+            self._metrics.accepted(accepted_so_far(store))
             return store
 
         return self._until_it_answers(attempt, stop.wait, stop)
@@ -199,6 +204,9 @@ class StoreLane:
             if done is None:
                 return
             self._metrics.stored(table, *done)
+            if table == "receipts":
+                for receipts in parts:
+                    self._metrics.accepted(accepted_in(receipts))
         now_ms = time.time() * 1000
         for reported_ms in pending.reported_ms:
             self._metrics.queryable((now_ms - reported_ms) / 1000)

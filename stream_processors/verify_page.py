@@ -18,6 +18,7 @@ from schemas.reference import load
 from schemas.settings import Settings
 from schemas.topics import events_topic
 from stream_processors.console import console
+from stream_processors.verified import Verified, remember
 from stream_processors.verify import Report, verify
 
 _COUNTED = ("events", *OUTCOMES)
@@ -40,6 +41,8 @@ def show(settings: Settings, department: str | None, wait_seconds: float, *, as_
             now_ms=int(time.time() * 1000),
             say=shown.update if isinstance(shown, Status) else lambda _: None,
         )
+    if department is None:
+        remember(settings.home, Verified(time.time(), report.ok))
     if as_json:
         print(json.dumps(report_json(report), ensure_ascii=False, indent=1))
     else:

@@ -23,19 +23,23 @@ from confluent_kafka import KafkaException, TopicCollection
 from faust.app.base import BootStrategy
 from mode import Service, ServiceT
 
+from schemas.calendar import load_calendar
 from schemas.errors import EXIT_STOP, Retryable, XinliuError
 from schemas.reference import load
 from schemas.settings import Settings
-from schemas.topics import RECORDS
+from schemas.topics import HISTORY, RECORDS
 from stream_processors.intake import Intake
 from stream_processors.kafka import admin
+from stream_processors.known_series import know_series
 from stream_processors.lane import Lane
 from stream_processors.logging import to_stderr
+from stream_processors.looks import tell_disk, tell_verified
 from stream_processors.metrics import LaneMetrics, Registry, StoreMetrics
 from stream_processors.register import Register
 from stream_processors.store import StoreLane
 
 LANES = ("intake", "register", "store")
+WRITES = {"intake": (), "register": (RECORDS, HISTORY)}  # what a lane reads, it watches anyway
 _HEARTBEAT_SECONDS_MAX = 90.0  # longer than the longest insert or restore step between two turns of a loop
 _BROKER_WAIT_SECONDS = 60.0
 
@@ -71,8 +75,12 @@ def build(name: str, settings: Settings) -> Hosted:
     folder = settings.home / "state"
     folder.mkdir(parents=True, exist_ok=True)
     registry.add("xinliu_starts_total", (name,), _count_start(folder / f"{name}-{settings.slot}.starts"))
+    know_series(registry, name, reference)
+    registry.at_each_page(lambda: tell_disk(registry, name, folder))
     if name == "store":
-        return Hosted(name, _StoreLoop(settings, registry, stop), registry, stop)
+        registry.at_each_page(lambda: tell_verified(registry, settings.home))
+        metrics_of_store = StoreMetrics(registry, reference.departments, load_calendar(reference.directory))
+        return Hosted(name, _StoreLoop(settings, metrics_of_store, stop), registry, stop)
     metrics = LaneMetrics(name, registry)
     if name == "intake":
         processor: Any = Intake(reference, settings.partitions, folder / f"intake-{settings.slot}.running")
@@ -85,15 +93,15 @@ def build(name: str, settings: Settings) -> Hosted:
             time.time,
             registry.set,
         )
-    return Hosted(name, Lane(settings, processor, metrics, stop), registry, stop)
+    return Hosted(name, Lane(settings, processor, metrics, stop, WRITES[name]), registry, stop)
 
 
 class _StoreLoop:
     """The store lane behind the interface of a loop."""
 
-    def __init__(self, settings: Settings, registry: Registry, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings, metrics: StoreMetrics, stop: threading.Event) -> None:
         self._stop = stop
-        self._lane = StoreLane(settings, StoreMetrics(registry))
+        self._lane = StoreLane(settings, metrics)
         self.ready = self._lane.ready
 
     @property

@@ -88,9 +88,13 @@ class Counts:
     queryable_seconds: list[float] = field(default_factory=list)
     waiting: dict[tuple[str, int], bool] = field(default_factory=dict)
     lag_events: int | None = None
+    heard: dict[str, float] = field(default_factory=dict)
 
     def stored(self, table: str, rows: int, seconds: float) -> None:
         self.rows[table] = self.rows.get(table, 0) + rows
+
+    def accepted(self, newest_seconds: Mapping[str, float]) -> None:
+        self.heard |= newest_seconds
 
     def readable(self, seconds: Any) -> None:
         self.readable_seconds += seconds.tolist()
