@@ -152,6 +152,28 @@ def publish(
     as_of: Annotated[
         date | None, Parameter(help="Day that the rows are of, YYYY-MM-DD: newer rows replace older.")
     ] = None,
+    snapshot: Annotated[
+        bool, Parameter(negative="", help="The file is a full list: what is absent since the last one is withdrawn.")
+    ] = False,
+    source: Annotated[
+        str, Parameter(help="Name of the full list, where the department has several under one mapping.")
+    ] = "",
+    shrink_max: Annotated[
+        float, Parameter(help="Share of the last list that a full list may withdraw; past it nothing is sent.")
+    ] = 0.2,
+    first: Annotated[bool, Parameter(negative="", help="This full list is the first: there was no last one.")] = False,
+    previous: Annotated[
+        Path | None, Parameter(help="File of the last full list, where nothing is known of it here.")
+    ] = None,
+    bad_share_max: Annotated[
+        float | None,
+        Parameter(
+            help="Share of rows that may be set aside; past it nothing is sent. Default: 0.2."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, Parameter(negative="", help="Somebody has looked into the department's last bad file: send again.")
+    ] = False,
     timeout: Silence = 60.0,
     as_json: AsJson = False,
 ) -> int:
@@ -160,13 +182,73 @@ def publish(
     Interrupted? The same command goes on where it stopped, and sends nothing twice. A file that was sent to its end is
     a new submission when it is sent again, and its rows come back as repeats.
 
-    Exit code 0: sent, and with --wait each row has its outcome, whatever it is; 2: a file can not be used; 75: the
-    platform does not answer, run the same command again. Next: xinliu-adapter receipts SUBMISSION.
-    """
-    from producers.commands import Wanted, publish_files
+    With --snapshot: compared with the last full list of the same department, mapping and source. What stood there and
+    is absent is withdrawn once every row is sent; what was withdrawn and stands here again is reinstated. A row that
+    can not be read withdraws nothing. The last list is kept under XINLIU_HOME: publish a list from one machine. Where
+    nothing of it is kept, the platform's records tell, or --previous.
 
-    wanted = Wanted(files, department, mapping, wait, corrects, as_of, timeout, as_json)
-    return publish_files(_settings(), wanted, _now)
+    Exit code 0: sent, and with --wait no row was set aside (refused rows alone, about persons, do not count: the guard
+    is meant to refuse them); 1: with --wait, some rows were set aside; 2: a file can not be used or must not be sent;
+    75: the platform does not answer, run the same command again. Next: xinliu-adapter receipts SUBMISSION.
+    """
+    from producers.commands import Wanted, publish_files, snapshot_order
+
+    settings = _settings()
+    wanted = Wanted(
+        files,
+        department,
+        mapping,
+        wait,
+        corrects,
+        as_of,
+        timeout,
+        as_json,
+        snapshot_order(snapshot, source, shrink_max, first, previous),
+        settings.bad_percent_max / 100 if bad_share_max is None else bad_share_max,
+        resume,
+    )
+    return publish_files(settings, wanted, _now)
+
+
+@app.command
+def pull(
+    source: Path | None = None,
+    /,
+    *,
+    department: DepartmentName = "",
+    mapping: MappingName = "",
+    wait: Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")] = False,
+    once: Annotated[bool, Parameter(negative="", help="One pull, though the source file says every_seconds.")] = False,
+    status: Annotated[bool, Parameter(negative="", help="Say how far each source has been read, and end.")] = False,
+    from_start: Annotated[
+        bool, Parameter(negative="", help="Forget the watermark and read everything again; it comes back as repeats.")
+    ] = False,
+    corrects: Annotated[
+        bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
+    ] = False,
+    timeout: Silence = 60.0,
+    as_json: AsJson = False,
+) -> int:
+    """Send what is new in a table, a view or a web feed; SOURCE is a TOML file that says where the rows are.
+
+    [table] has url (SQLAlchemy's, or env:NAME), one of table, view, query, and key, watermark, overlap_seconds,
+    page_rows; the watermark xmin reads PostgreSQL by transactions. [feed] has url, rows, paging = {kind, parameter,
+    member, size}, headers and parameters (env:NAME for secrets), watermark, since, attempts, page_mb_max.
+    every_seconds on top pulls again and again.
+
+    Interrupted? The same command goes on where it stopped. Nothing is sent of a read that broke, and the watermark
+    moves only when every event is acknowledged. Rows that are deleted in the source are not seen.
+
+    Exit code 0: sent, or nothing new; 2: the source can not be used; 75: the source or the platform does not answer.
+    Next: xinliu-adapter receipts SUBMISSION.
+    """
+    from producers.sources import command
+
+    if status:
+        return command.say_status(_settings(), source, os.environ, as_json)
+    path = command.require_options(source, department, mapping)
+    wanted = command.Wanted(path, department, mapping, wait, once, from_start, corrects, timeout, as_json)
+    return command.pull_source(_settings(), wanted, os.environ, _now)
 
 
 @app.command
@@ -181,17 +263,20 @@ def receipts(
     from producers import show
     from producers.journal import Journal
     from producers.kafka import look
+    from producers.publisher import note_result
     from producers.receipts import collect, so_far
 
     settings = _settings()
-    entry, sent = Journal(settings.home).load(submission)
+    journal = Journal(settings.home)
+    entry, sent = journal.load(submission)
     look(settings)  # a broker that is away is said at once, not after the time-out
     result = (collect if wait else so_far)(settings, entry, sent, timeout)
+    note_result(journal, entry, result)
     if as_json:
         _print_json(result.as_json())
     else:
         show.result(result)
-    return EXIT_RETRY if result.waiting else 0
+    return EXIT_RETRY if result.waiting or result.withdrawn.get("waiting") else 0
 
 
 @simulate_app.command

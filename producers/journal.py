@@ -39,6 +39,9 @@ class Entry:
         source_version_ms: what `--corrects` or `--as-of` stands for in this submission, None without either.
         event_starts, receipt_starts: ends of the two topics' partitions before anything was sent.
         rows: rows of the file, 0 while it is being sent.
+        bad_share_max: share of the rows that may be set aside before the next file is stopped (`breaker`).
+        judged: whether its receipts were looked at for that.
+        snapshot: of a full list, how it differs from the last one (`snapshot.Counts`).
     """
 
     submission: str
@@ -51,6 +54,9 @@ class Entry:
     receipt_starts: dict[int, int]
     state: Literal["sending", "sent"] = "sending"
     rows: int = 0
+    bad_share_max: float = 1.0
+    judged: bool = False
+    snapshot: dict[str, int] | None = None
 
 
 def key_of(parts: list[str], file_sha256: str) -> str:
@@ -116,6 +122,32 @@ class Journal:
             )
         return entries[0], pl.read_parquet(self._sent_file(submission))
 
+    def last_sent(self, department: str) -> Entry | None:
+        """The department's newest submission that was sent to its end."""
+        entries = [self._read(path) for path in self._folder.glob(f"{department}-*.json")]
+        sent = [entry for entry in entries if entry.department == department and entry.state == "sent"]
+        return max(sent, key=lambda entry: entry.started_at_ms, default=None)
+
+    def note_judged(self, entry: Entry) -> None:
+        """The entry's receipts were looked at, all of them."""
+        self._write(replace(entry, judged=True))
+
+    def stop(self, department: str, why: str) -> None:
+        """Send no more of the department until somebody has looked into it; `why` is shown to whoever tries."""
+        _write_safely(self._stop_file(department), why.encode())
+
+    def stopped(self, department: str) -> str | None:
+        """Why nothing more of the department is sent, None while it may send."""
+        path = self._stop_file(department)
+        return path.read_text("utf-8") if path.exists() else None
+
+    def resume(self, department: str) -> None:
+        """Somebody has looked into it: the department may send again, whatever became of its last file."""
+        last = self.last_sent(department)
+        if last is not None and not last.judged:
+            self.note_judged(last)
+        self._stop_file(department).unlink(missing_ok=True)
+
     def step(self, name: str) -> str | None:
         """The submission that this step of an unfinished command of several files has sent, if it has."""
         path = self._step_file(name)
@@ -133,11 +165,11 @@ class Journal:
     def prune(self, now_ms: int) -> None:
         """Remove what is older than any receipt."""
         for path in self._folder.iterdir():
-            if path.stat().st_mtime * 1000 < now_ms - KEPT_MS:
+            if path.is_file() and path.stat().st_mtime * 1000 < now_ms - KEPT_MS:  # folders are of pulls
                 path.unlink(missing_ok=True)
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
+    def lock(self, key: str, what: str = "this very file") -> Iterator[None]:
         """Hold an order for oneself; the system lets go of it when the process ends, however it ends."""
         with _writing(self._folder):
             file = (self._folder / f"{key}.lock").open("w")
@@ -146,7 +178,7 @@ class Journal:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise InputError(
-                    "publishing: another process is publishing this very file now; wait until it has ended"
+                    f"publishing: another process is publishing {what} now; wait until it has ended"
                 ) from error
             yield
 
@@ -155,6 +187,9 @@ class Journal:
 
     def _sent_file(self, submission: str) -> Path:
         return self._folder / f"{submission}.parquet"
+
+    def _stop_file(self, department: str) -> Path:
+        return self._folder / f"{department}.stopped"
 
     def _step_file(self, name: str) -> Path:
         return self._folder / f"{name}.step"

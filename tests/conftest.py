@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from postgres_server import PostgresServer, postgres_server
 from stacks import Stack, stack_in
 
 from deploy.local.broker import SESSION_TIMEOUT_MS_TEST, BrokerConfig, broker_part
@@ -96,6 +97,13 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
     config = ClickHouseConfig(folder / "data", free_port_base(1), memory_mb=2048)
     server = ClickHouse(PartProcess(clickhouse_part(config), folder / "clickhouse.log"), config.data_dir)
     yield from _running(server)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The one PostgreSQL of this run. Tables live as long as the run: give yours a name of its own."""
+    with postgres_server() as server:
+        yield server
 
 
 Server = TypeVar("Server", bound=LocalServer)
