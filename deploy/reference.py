@@ -1,10 +1,11 @@
-"""Writes `deploy/reference.md` from what is declared once in code and data; `check` says whether it is stale."""
+"""Writes `reference.md` and a page for each mapping from what is declared once; `check` says whether one is stale."""
 
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from producers import mapping
+from producers.mapping_page import page as mapping_page
 from schemas import reference
 from schemas.avro import MESSAGES
 from schemas.catalogue import catalogue
@@ -14,6 +15,7 @@ from schemas.settings import Settings
 from schemas.topics import topics
 
 PAGE = Path(__file__).parent / "reference.md"
+MAPPINGS = Path(__file__).parent / "mappings"
 
 
 def page() -> str:
@@ -60,7 +62,10 @@ def page() -> str:
         _table(
             "Mappings",
             ("mapping", "version", "title"),
-            ((m.name, str(m.version), f"{m.title_zh} {m.title_en}") for m in mapping.mappings(settings)),
+            (
+                (f"[{m.name}](mappings/{m.name}.md)", str(m.version), f"{m.title_zh} {m.title_en}")
+                for m in mapping.mappings(settings)
+            ),
         ),
         _table(
             "Metrics",
@@ -91,15 +96,38 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     return "\n".join(lines) + "\n"
 
 
+def pages() -> dict[Path, str]:
+    """Every generated page and what it must say."""
+    return {PAGE: page()} | {MAPPINGS / f"{m.name}.md": mapping_page(m) for m in mapping.mappings(Settings())}
+
+
+def stale() -> list[Path]:
+    """Generated pages that are missing, say something else, or are about a mapping that is gone."""
+    wanted = pages()
+    differing = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    return differing + [path for path in sorted(MAPPINGS.glob("*.md")) if path not in wanted]
+
+
+def write() -> None:
+    """Renew every page, and remove those of mappings that are gone."""
+    MAPPINGS.mkdir(exist_ok=True)
+    wanted = pages()
+    for path in MAPPINGS.glob("*.md"):
+        if path not in wanted:
+            path.unlink()
+    for path, text in wanted.items():
+        path.write_text(text, "utf-8")
+
+
 def main(arguments: list[str]) -> int:
-    """`write` renews the page, `check` exits 1 when it is stale."""
+    """`write` renews the pages, `check` exits 1 when one is stale."""
     if arguments == ["write"]:
-        PAGE.write_text(page(), "utf-8")
+        write()
         return 0
     if arguments == ["check"]:
-        fresh = PAGE.exists() and PAGE.read_text("utf-8") == page()
-        print("deploy/reference.md is fresh" if fresh else "deploy/reference.md is stale: run make docs")
-        return 0 if fresh else 1
+        found = [f"deploy/{path.relative_to(PAGE.parent)}" for path in stale()]
+        print(f"stale: {', '.join(found)}: run make docs" if found else "deploy/reference.md and mappings are fresh")
+        return 1 if found else 0
     print("usage: python -m deploy.reference write | check", file=sys.stderr)
     return 2
 

@@ -70,8 +70,10 @@ def mappings_new(
     """Propose a mapping for a file of a form that has none, by its headers and by what stands below them.
 
     What is sure is written with a comment that says why, what is not as a question to answer. No value of the file goes
-    into it. A first case goes beside it, NAME.cases.toml. Exit code 0: it loads as it is; 1: answer a question first; 2:
-    the file can not be read. Next: edit it, then xinliu-adapter mappings test NAME, then check FILE.
+    into it. A first case goes beside it, NAME.cases.toml.
+
+    Exit code 0: it loads as it is; 1: answer a question first; 2: the file can not be read. Next: edit it, then
+    xinliu-adapter mappings test NAME, then check FILE.
     """
     from producers.mapping_commands import Wanted, new
 
@@ -87,8 +89,8 @@ def mappings_test(
 ) -> int:
     """Run the cases of a mapping: what must become of made-up cells. Exit code 0: all pass, 1: some do not.
 
-    A case says in `cells` what differs from the `row` of its file, and in `event`, `events` or `reason` what must become
-    of it. Next: xinliu-adapter check FILE --mapping NAME.
+    A case says in `cells` what differs from the `row` of its file, and in `event`, `events` or `reason` what must
+    become of it. Next: xinliu-adapter check FILE --mapping NAME.
     """
     from producers.mapping_commands import test
 

@@ -4,6 +4,7 @@ Non-goal: reading files by it. A file is read by a mapping, in which a person ha
 """
 
 import csv
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -47,7 +48,7 @@ class HeaderWords:
 
     def recognise(self, header: str) -> Recognised | None:
         """The meaning of a header as printed; None where no word of it is known."""
-        folded = fold(header)
+        folded = _folded(header)
         for spelling in (folded, _undoubled(folded)):
             if spelling in self.exact:
                 return Recognised(self.exact[spelling], True)
@@ -58,10 +59,10 @@ class HeaderWords:
             return None
         return Recognised(_REPRESENTATIVE if _REPRESENTATIVE in hits else hits[0], False)
 
-    def category(self, headers: Sequence[str]) -> str | None:
-        """The category that most headers hint at; None where none does, or two do so equally."""
+    def category(self, texts: Sequence[str]) -> str | None:
+        """The category at which most headers and titles hint; None where none does, or two do so equally."""
         votes: dict[str, int] = {}
-        for header in map(fold, headers):
+        for header in map(_folded, texts):
             for category in {category for part, category in self.categories if part in header}:
                 votes[category] = votes.get(category, 0) + 1
         best = sorted(votes, key=lambda category: -votes[category])[:2]
@@ -83,16 +84,21 @@ def header_words() -> HeaderWords:
         meaning = row["meaning"]
         match row["match"]:
             case "exact":
-                exact |= {fold(word): meaning for word in words if fold(word)}
+                exact |= {_folded(word): meaning for word in words if _folded(word)}
             case "within":
-                parts += [(fold(word), meaning) for word in words]
+                parts += [(_folded(word), meaning) for word in words]
             case "category":
-                categories += [(fold(word), meaning.removeprefix("category.")) for word in words]
+                categories += [(_folded(word), meaning.removeprefix("category.")) for word in words]
             case "cell":
                 cells.setdefault(meaning, []).append(words)
             case other:
                 raise ValueError(f"reading {_TABLE.name}: {other} is no way to match")
     return HeaderWords(exact, sorted(parts, key=lambda part: -len(part[0])), categories, cells)
+
+
+def _folded(text: str) -> str:
+    """As headers are compared, and without accents, which many exports lose."""
+    return "".join(letter for letter in unicodedata.normalize("NFKD", fold(text)) if not unicodedata.combining(letter))
 
 
 def _undoubled(folded: str) -> str:

@@ -61,8 +61,8 @@ def new(settings: Settings, wanted: Wanted) -> int:
     if wanted.department:
         require_department(settings, wanted.department)
     tables = reference.load(settings.reference_dir)
-    looks = looks_of(wanted.file, tables)
-    made = draft(looks, tables, wanted.category, wanted.department)
+    looks, titles = looks_of(wanted.file, tables)
+    made = draft(looks, tables, titles, wanted.category, wanted.department)
     path = _path(settings, wanted, made)
     text = mapping_text(made, heading(made, tables.departments.get(wanted.department), max(one.rows for one in looks)))
     _write_new(path, text)

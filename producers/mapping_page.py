@@ -3,37 +3,37 @@
 One page serves both readers: `xinliu-adapter mappings show` prints it, `deploy/mappings/` holds it as Markdown.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from producers.fields import FieldRule, Reading
-from producers.mapping import Mapping
+from producers.fields import Codes, FieldRule, Reading
+from producers.formats.dates import DateStyle
+from producers.mapping import Mapping as OneMapping
 from producers.readers import Column
 from producers.rules import EventRule, Rules, When
 from schemas.avro import CREDIT_EVENT
 from schemas.catalogue import catalogue
 from schemas.reasons import REASONS
-from schemas.schemes import SCHEMES, UNTYPED
+from schemas.schemes import SCHEMES
 
 _DOCS = {field.name: field.doc for field in CREDIT_EVENT.fields}
 _SPLITS = {"list": "several values, joined by ; 、 , / + or a line break", "provisions": "the laws that the text cites"}
-_DATES = {
+_DATES: Mapping[DateStyle, str] = {
     "ymd": "the year first, in any spelling",
     "dmy": "the day first",
+    "mdy": "the month first",
     "spanish": "a Spanish date within a text",
+    "english": "an English date such as Jul 3, 2024",
     "year": "a year, for its last day",
 }
 _SKIPPED = (
     "Left out and counted, because they are no data: blank rows, notes to the clerk (填表说明, 备注：), totals (合计), "
     "samples (某某公司), the header once more."
 )
-# Whatever a mapping says, these can happen to its rows: the line that we hold, and what the subject's code is.
-_ALWAYS = (
-    "personal_number", "subject_is_person", "subject_out_of_scope", "subject_unresolved", "subject_placeholder",
-    "subject_code_invalid", "row_shape", "value_too_long", "identity_incomplete",
-)  # fmt: skip
+# Faults of messages that no adapter of ours writes, and of mappings that do not load.
+_NEVER = ("event_undecodable", "event_empty", "event_too_large", "category_unknown", "operation_unknown")
 
 
-def page(mapping: Mapping) -> str:
+def page(mapping: OneMapping) -> str:
     """The page of one mapping as Markdown; the same for the same mapping."""
     rules = mapping.rules
     category = catalogue()[rules.category]
@@ -44,6 +44,7 @@ def page(mapping: Mapping) -> str:
         f"Source of the form: {rules.source}.\n",
         f"Reads {', '.join(mapping.formats)}, packed as .gz or .zip as well. Check a file with "
         f"`xinliu-adapter check FILE --mapping {rules.name}`.\n",
+        _section("Where the rows stand", _place(rules)),
         _section("Who it is about", _subject(rules)),
         *_events(rules),
         _section("Columns that are read and not kept, or kept under another name", _columns(rules)),
@@ -59,19 +60,34 @@ def _section(title: str, lines: Iterable[str]) -> str:
     return f"## {title}\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
+def _place(rules: Rules) -> Iterator[str]:
+    """What is said of the file beside its header."""
+    layout = rules.layout
+    if layout.rows:
+        yield f"- in JSON and XML at `{layout.rows}`"
+    if layout.sheet:
+        yield f"- in a workbook on the sheet {layout.sheet}"
+    if layout.group_titles:
+        titles = f" that match `{layout.group_pattern}`" if layout.group_pattern else ""
+        yield f"- titles between the rows{titles} fill the column {layout.group_titles}"
+    if rules.blank_words:
+        yield f"- a cell that says {', '.join(rules.blank_words)} is empty"
+
+
 def _subject(rules: Rules) -> Iterator[str]:
     columns = {column.name: column for column in rules.layout.columns}
     yield from _table_head("identifier", "headers that are accepted")
     for rule in rules.subject_ids:
-        scheme = SCHEMES.get(rule.scheme, UNTYPED)
-        yield _row(f"{scheme.name} ({rule.scheme})", _headers(columns[rule.column]))
+        scheme = SCHEMES[rule.scheme].name if rule.scheme in SCHEMES else "any code, known by its form and check digits"
+        found = f"; of its text, what `{rule.pattern}` finds" if rule.pattern else ""
+        yield _row(f"{scheme} ({rule.scheme})", _headers(columns[rule.column]) + found)
     yield ""
     for group in rules.layout.one_of:
-        yield f"A file must have one of: {', '.join(columns[name].headers[0] for name in group)}."
+        yield f"- A file must have one of: {', '.join(columns[name].headers[0] for name in group)}."
     for column, words in rules.persons.words.items():
-        yield f"A row is refused whole where {columns[column].headers[0]} says: {', '.join(sorted(words))}."
+        yield f"- A row is refused whole where {columns[column].headers[0]} says: {', '.join(sorted(words))}."
     for column in rules.persons.papers:
-        yield f"A row is refused whole where {columns[column].headers[0]} is filled: papers of a person."
+        yield f"- A row is refused whole where {columns[column].headers[0]} is filled: papers of a person."
 
 
 def _events(rules: Rules) -> Iterator[str]:
@@ -153,6 +169,8 @@ def _reading(reading: Reading, rule: FieldRule) -> Iterator[str]:
                 yield _SPLITS[reading.split]
         case "text":
             pass
+    if reading.html:
+        yield "without the tags of a web page"
     if reading.pattern:
         yield f"what `{reading.pattern}` finds"
     if reading.codes is not None:
@@ -160,13 +178,13 @@ def _reading(reading: Reading, rule: FieldRule) -> Iterator[str]:
 
 
 def _codes(rules: Rules) -> Iterator[str]:
-    done: set[tuple[str, int]] = set()
+    done: list[tuple[str, Codes]] = []  # events that share a field share its code list
     for event in rules.events:
         for rule in event.fields:
             for reading in rule.readings:
-                if reading.codes is None or (rule.name, id(reading.codes)) in done:
+                if reading.codes is None or (rule.name, reading.codes) in done:
                     continue
-                done.add((rule.name, id(reading.codes)))
+                done.append((rule.name, reading.codes))
                 unknown = {"fault": "sets the row aside", "keep": "is kept as it is", "blank": "is left out"}
                 yield f"`{rule.name}` (a word that is not listed {unknown[reading.codes.unknown]}):\n"
                 spellings: dict[str, list[str]] = {}
@@ -197,26 +215,27 @@ def _never_read(rules: Rules) -> Iterator[str]:
 
 
 def _reasons(rules: Rules) -> Iterator[str]:
-    possible = [*_ALWAYS]
-    if rules.persons.words or rules.persons.papers:
-        possible.append("person_row")
-    field_rules = [rule for event in rules.events for rule in event.fields]
-    if any(rule.required for rule in field_rules) or any(event.when.filled for event in rules.events):
-        possible.append("value_missing")
-    if any(rule.kind in ("date", "timestamp", "amount") and not rule.lenient for rule in field_rules):
-        possible.append("value_unreadable")
-    if any(r.codes is not None and r.codes.unknown == "fault" for rule in field_rules for r in rule.readings):
-        possible.append("code_unknown")
-    if any(rule.agrees is not None for rule in field_rules):
-        possible.append("amounts_disagree")
-    if any(rule.name == "valid_to" for rule in field_rules):
-        possible.append("dates_disagree")
-    if len(rules.subject_ids) > 1:
-        possible.append("subject_codes_disagree")
+    impossible = {*_NEVER, *(name for name, possible in _possible(rules).items() if not possible)}
     yield from _table_head("reason", "becomes", "what it means", "what to do")
-    for name in (name for name in REASONS if name in possible):
-        reason = REASONS[name]
-        yield _row(f"`{name}`", reason.outcome, reason.sentence.format(detail="the field"), reason.remedy)
+    for reason in REASONS.values():
+        if reason.name not in impossible:
+            yield _row(f"`{reason.name}`", reason.outcome, reason.sentence.format(detail="…"), reason.remedy)
+
+
+def _possible(rules: Rules) -> dict[str, bool]:
+    """Reasons that depend on what the mapping says; all others can happen to any row."""
+    fields = [rule for event in rules.events for rule in event.fields]
+    return {
+        "person_row": bool(rules.persons.words or rules.persons.papers),
+        "value_missing": any(rule.required for rule in fields) or any(event.when.filled for event in rules.events),
+        "code_unknown": any(
+            reading.codes is not None and reading.codes.unknown == "fault"
+            for rule in fields
+            for reading in rule.readings
+        ),
+        "amounts_disagree": any(rule.agrees is not None for rule in fields),
+        "subject_codes_disagree": len(rules.subject_ids) > 1,
+    }
 
 
 def _headers(column: Column) -> str:

@@ -106,7 +106,8 @@ class Draft:
 class _AnyForm(Layout):
     """The layout of a form that nobody knows: its header is the row with the most headers that the table knows."""
 
-    def score(self, cells: Sequence[str]) -> int:
+    # `typing.override` is of Python 3.12.
+    def score(self, cells: Sequence[str]) -> int:  # pyrefly: ignore[missing-override-decorator]
         words = header_words()
         known = sum(words.recognise(cell) is not None for cell in cells if _may_be_header(cell))
         if len(cells) == 1:
@@ -114,8 +115,8 @@ class _AnyForm(Layout):
         return known * _KNOWN_HEADER + len({cell for cell in cells if _may_be_header(cell)})
 
 
-def looks_of(path: Path, reference: Reference) -> list[Look]:
-    """Look at the columns of the first rows of a file.
+def looks_of(path: Path, reference: Reference) -> tuple[list[Look], tuple[str, ...]]:
+    """Look at the columns of the first rows of a file; also gives the titles above its header.
 
     Raises:
         InputError: it can not be read, has no row, or no row that looks like a header.
@@ -127,7 +128,7 @@ def looks_of(path: Path, reference: Reference) -> list[Look]:
     tables = subject_tables(reference.directory)
     looks = [look(chunk.cells[header], tables) for header in chunk.cells.columns]
     _require_header(path, looks)
-    return looks
+    return looks, chunk.title
 
 
 def _require_header(path: Path, looks: Sequence[Look]) -> None:
@@ -153,17 +154,18 @@ def _shows(header: str) -> bool:
 def draft(
     looks: Sequence[Look],
     reference: Reference,
+    titles: Sequence[str] = (),
     category: str = "",
     department: str = "",
 ) -> Draft:
-    """Say what each column becomes.
+    """Say what each column becomes; titles above the header may hint at the category, nothing of them is kept.
 
     Raises:
         InputError: nothing hints at the category and none is given.
     """
     words = header_words()
     shown = [one for one in looks if _shows(one.header)]
-    category = category or words.category([one.header for one in shown]) or _ask_category()
+    category = category or words.category([*(one.header for one in shown), *titles]) or _ask_category()
     made = Draft(catalogue()[category], unnamed=len(looks) - len(shown))
     found = [(one, words.recognise(_printed(one.header))) for one in shown]
     for one, recognised in found:
@@ -221,9 +223,11 @@ def _place_date(made: Draft, one: Look, meaning: str, why: str) -> None:
                 _as_field(meaning, one.header),
             )
         )
-    elif style == "dmy" and one.dates.get("ymd", 0.0) < read_share:
-        why = f"{why}; {percent(read_share)} read as dates with the day first: see that no month stands there"
-        made.uses.setdefault(meaning, []).append(Use(one, why, lines))
+    elif style in ("dmy", "mdy") and one.dates["dmy"] == one.dates["mdy"]:
+        text = (
+            f"{one.header}: {meaning}, but does the day stand first or the month? All its values can be read both ways"
+        )
+        made.questions.append(Question(text, (*_as_field(meaning, one.header), 'date = "dmy"')))
     else:
         made.uses.setdefault(meaning, []).append(Use(one, f"{why}; {percent(read_share)} read as dates", lines))
 
@@ -240,7 +244,8 @@ def _place_amount(made: Draft, one: Look, meaning: str, why: str) -> None:
         said = "the unit stands in the header" if in_header else "万元 by the standard"
         made.uses.setdefault(meaning, []).append(Use(one, f"{why}; {read}; {said}", (f'unit = "{unit}"',)))
     elif one.filled and one.unit_said >= 0.9:
-        made.uses.setdefault(meaning, []).append(Use(one, f"{why}; {read}; the values name their unit"))
+        lines = ("explicit_currency = true",) + (("lenient = true",) if meaning == "amount_fen" else ())
+        made.uses.setdefault(meaning, []).append(Use(one, f"{why}; {read}; the values name their unit", lines))
     else:
         text = f"{one.header}: in 元 or in 万元? Neither the header nor the values say it"
         made.questions.append(Question(text, (*_as_field(meaning, header), 'unit = "万元"')))

@@ -82,9 +82,9 @@ def look(cells: pl.Series, tables: SubjectTables) -> Look:
 
     def share(flags: pl.Series) -> float:
         """Share of the filled cells, from flags on the distinct ones."""
-        return (counts["count"].filter(flags.fill_null(False)).sum() or 0) / number if number else 0.0
+        return int(str(counts["count"].filter(flags.fill_null(False)).sum())) / number if number else 0.0
 
-    dates = {style: share(~_unread_dates(distinct, style)) for style in DATE_STYLES} if number else {}
+    dates: dict[str, float] = {style: share(~_unread_dates(distinct, style)) for style in DATE_STYLES} if number else {}
     amounts = parse_amounts(distinct)
     words, hidden = words_of(filled)
     return Look(
@@ -95,7 +95,7 @@ def look(cells: pl.Series, tables: SubjectTables) -> Look:
         identifiers=_identifiers(counts, tables),
         dates=dates,
         amounts=share(~amounts.unreadable),
-        unit_said=share(distinct.str.contains("元|圆|万|￥|¥")),
+        unit_said=share(distinct.str.contains("元|圆|人民币|RMB|CNY")),
         personal=share(screen(pl.DataFrame({"cell": distinct}), ["cell"], []).is_not_null()),
         documents=share(_matches(distinct, _DOCUMENT)),
         authorities=share(_matches(distinct, _AUTHORITY)),
@@ -141,7 +141,7 @@ def words_of(filled: pl.Series) -> tuple[dict[str, int], bool]:
 def _identifiers(counts: pl.DataFrame, tables: SubjectTables) -> dict[str, float]:
     """Scheme -> share of the cells, as if the column were of that scheme; `?` counts what nobody said the kind of."""
     sample = counts.head(_DISTINCT_READ)
-    total = int(sample["count"].sum() or 0)
+    total = int(str(sample["count"].sum()))
     shares: dict[str, float] = {}
     for scheme in ("?", *SCHEMES):
         good = sum(
