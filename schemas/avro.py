@@ -1,4 +1,4 @@
-"""The five messages on the wire, declared once: every field with its type and its meaning.
+"""The messages on the wire, declared once: every field with its type and its meaning.
 
 The `.avsc` files beside this module, the lock file's newest entries and the field tables in the docs are written
 from here (`python -m schemas write`) and compared in `make check`. Amounts are `long` fen, since the batch codec
@@ -234,7 +234,76 @@ RECEIPT = Message(
     ),
 )
 
-MESSAGES: tuple[Message, ...] = (CREDIT_EVENT, IDENTIFIED_EVENT, CREDIT_RECORD, QUARANTINED, RECEIPT)
+MEASURE = Message(
+    "Measure",
+    "A case about one measure after one of its transitions; in the topic of what binds, its newest state.",
+    (
+        Field("case_id", STRING, "128-bit hex hash of subject, rule and evidence document; empty for a heartbeat"),
+        Field("revision", INT, "counts the transitions of a case, from 1"),
+        Field("transition", STRING, "what happened, e.g. drafted, noticed, entered, ended, refused; heartbeat"),
+        Field("state", STRING, "state of the case afterwards"),
+        Field("reason", STRING, "why it ended or lapsed, or why an act was refused"),
+        Field("at", TIMESTAMP, "when the cases lane said so"),
+        Field("as_of", MAYBE_DATE, "the day, by the calendar of the law, for which it was judged"),
+        Field("subject_key", STRING, "key of the subject"),
+        Field("subject_id", STRING, "canonical identifier, SCHEME:NUMBER"),
+        Field("rule", STRING, "rule of a pack, PACK/CODE"),
+        Field("measure", STRING, "code of the measure, e.g. M02"),
+        Field("kind", STRING, "restriction or incentive"),
+        Field("activity", STRING, "the regulated activity in which it binds"),
+        Field("evidence_document", STRING, "number of the document that the case rests on, in its normal spelling"),
+        Field("evidence_ids", STRINGS, "records that it rests on"),
+        Field("legal_bases", STRINGS, "provisions that the rule and the decision rest on"),
+        Field("authority_code", STRING, "authority that decided, else the one that is asked to"),
+        Field("authority_name", STRING, "its name"),
+        Field("notice_document", STRING, "notice to the subject"),
+        Field("notice_channel", STRING, "how it was served"),
+        Field("noticed_on", MAYBE_DATE, "day of the notice"),
+        Field("objection_until", MAYBE_DATE, "last day of the window for objections"),
+        Field("provisional", "boolean", "a deadline falls into a year whose calendar is not announced yet"),
+        Field("objected_on", MAYBE_DATE, "day of an objection in time"),
+        Field("reviewed_on", MAYBE_DATE, "day of the answer to it"),
+        Field("decision_document", STRING, "decision that put it in force"),
+        Field("decided_on", MAYBE_DATE, "day of the decision"),
+        Field("in_force_from", MAYBE_DATE, "first day in force"),
+        Field("ends_on", MAYBE_DATE, "last day in force; it ends by itself"),
+        Field("ended_on", MAYBE_DATE, "day on which it ended"),
+        Field("repair_path", STRING, "what the subject can do to end it, and when at the earliest"),
+        Field("act_id", STRING, "record of the act that this transition is about, or of the evidence"),
+        Field("event_id", STRING, "event that brought it"),
+        Field("recheck_seconds", INT, "a reader that has heard nothing for longer has stale data"),
+    ),
+)
+SUBJECT_CASES = Message(
+    "SubjectCases",
+    "All that the cases lane knows of one subject: its state, of which the cases are computed.",
+    (
+        Field("subject_key", STRING, "key of the subject"),
+        Field("as_of", MAYBE_DATE, "the latest day for which it was judged"),
+        Field("facts", STRING, "evidence and acts as JSON, see stream_processors.case_facts"),
+    ),
+)
+ACKNOWLEDGEMENT = Message(
+    "Acknowledgement",
+    "An enforcement service says that it stopped enforcing a measure.",
+    (
+        Field("case_id", STRING, "the case that ended"),
+        Field("revision", INT, "revision of the case that it saw"),
+        Field("service", STRING, "name of the enforcement service"),
+        Field("at", TIMESTAMP, "when it stopped"),
+    ),
+)
+
+MESSAGES: tuple[Message, ...] = (
+    CREDIT_EVENT,
+    IDENTIFIED_EVENT,
+    CREDIT_RECORD,
+    QUARANTINED,
+    RECEIPT,
+    MEASURE,
+    SUBJECT_CASES,
+    ACKNOWLEDGEMENT,
+)
 OPERATIONS = ("report", "correct", "annul", "withdraw", "repair", "reinstate")
 CLOSED_BY = {"annul": "annulled", "withdraw": "withdrawn", "repair": "repaired"}
 CLOSED = ("annulled", "withdrawn", "repaired", "expired")

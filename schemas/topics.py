@@ -19,6 +19,10 @@ IDENTIFIED = "credit.identified"
 QUARANTINE = "credit.quarantine"
 RECORDS = "credit.records"
 HISTORY = "credit.history"
+CASES = "credit.cases"
+MEASURES = "credit.measures"
+IN_FORCE = "credit.measures.in-force"
+ACKS = "credit.measures.acks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,26 @@ def topics(departments: list[str], kind: Literal["all", "platform"] = "all") -> 
             compaction_lag=7 * _DAY,
         ),
         Topic(HISTORY, "CreditRecord", True, None, "every revision, for ever"),
+        Topic(
+            CASES,
+            "SubjectCases",
+            True,
+            None,
+            "what is known of each subject with cases: the state of cases",
+            compact=True,
+            compaction_lag=_DAY,
+        ),
+        Topic(MEASURES, "Measure", True, None, "every transition of every case, for ever"),
+        Topic(
+            IN_FORCE,
+            "Measure",
+            True,
+            None,
+            "what binds now, and what ended; a heartbeat for each partition",
+            compact=True,
+            compaction_lag=30 * _DAY,
+        ),
+        Topic(ACKS, "Acknowledgement", False, None, "which enforcement service stopped enforcing what ended"),
     ]
     if kind == "platform":
         return platform

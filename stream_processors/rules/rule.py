@@ -1,0 +1,54 @@
+"""What a rule of a pack says about one measure: who decides, how long, on which provision. Data, no code.
+
+Whether a rule speaks about a record is `stream_processors.match`; what follows is `stream_processors.case`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+Kind = Literal["restriction", "incentive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One measure of one dated pack.
+
+    Attributes:
+        name: PACK/CODE, e.g. `CN-36/M02`; it is what an act names, together with the evidence's document number.
+        measure: canonical code, M01 to M11 for restrictions, I01 to I05 for incentives.
+        activity: the regulated activity in which it binds; never anything beyond it.
+        categories: categories of records that can be evidence.
+        from_day, to_day: days of the evidence's decision for which the pack speaks; `to_day` None = still in force.
+        deciders: departments that may decide; empty = the department that speaks for the evidence's authority.
+        objection_days: working days between notice and decision.
+        max_months: legal maximum of its duration.
+        min_months: earliest end by repair after it entered into force.
+        repair_ends: False where the law bars an early end.
+        bases: provisions as "instrument, article (edition)".
+        sentence_zh, sentence_en: what a notice cites.
+        repair_zh, repair_en: what the subject can do to end it.
+        from_memory: a fact in here was not read in a source; it is configuration, and the pack says so.
+    """
+
+    name: str
+    pack: str
+    measure: str
+    kind: Kind
+    activity: str
+    categories: tuple[str, ...]
+    from_day: date
+    to_day: date | None
+    deciders: tuple[str, ...]
+    objection_days: int
+    max_months: int
+    min_months: int
+    repair_ends: bool
+    bases: tuple[str, ...]
+    sentence_zh: str
+    sentence_en: str
+    repair_zh: str
+    repair_en: str
+    from_memory: bool = False
