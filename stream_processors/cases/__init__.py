@@ -1,1 +1,1 @@
-"""The life of a measure, from draft to automatic end. Read `judge.py` first: it says in what state a case is, and why."""
+"""The life of a measure, from draft to automatic end. Read `judge.py` first: the state of a case, and why."""
