@@ -29,13 +29,14 @@ def plain_text(values: pl.Series) -> pl.Series:
     """What a piece of a web page says: tags dropped, entities written out, edges tidied."""
     if not (holds(values, "<") or holds(values, "&")):
         return values
-    untagged = values.str.replace_all(r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>", " ").str.replace_all(r"\s+", " ")
+    parted = values.str.replace_all(r"(?i)</?(?:br|p|div|td|th|tr|li|h[1-6])\b[^<>]*>", " ")  # these end a line
+    untagged = parted.str.replace_all(r"(?s)<!--.*?-->|</?[A-Za-z][^<>]*>", "")
     entities = untagged.str.contains("&", literal=True)
     if entities.any():
         rows = entities.arg_true()
         written = pl.Series([html.unescape(text) for text in untagged.gather(rows)], dtype=pl.String)
         untagged = untagged.clone().scatter(rows, written)
-    return tidy(untagged)
+    return tidy(untagged.str.replace_all(r"\s+", " "))
 
 
 def holds(values: pl.Series, needle: str) -> bool:

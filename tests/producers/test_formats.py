@@ -9,7 +9,7 @@ from adapter_cases import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.formats import fold, parse_amounts, parse_dates, parse_timestamps, tidy
+from producers.formats import fold, parse_amounts, parse_dates, parse_timestamps, plain_text, tidy
 from producers.formats.lists import split_list, split_provisions
 
 
@@ -122,3 +122,18 @@ def test_kinds_of_a_penalty_are_split_once_each():
 )
 def test_of_a_legal_basis_only_the_provisions_are_kept(written, provisions):
     assert split_provisions(written) == provisions
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("<a href='x'>Example &amp; Sons, Inc.</a> <span>(82 KB)</span>", "Example & Sons, Inc. (82 KB)"),
+        ("Anytown <abbr title='Water'>WPCF</abbr>, City of", "Anytown WPCF, City of"),
+        ("第一行<br/>第二行<p>第三行</p>", "第一行 第二行 第三行"),
+        ("<!-- a <b>note</b> -->泉城&nbsp;公司&#8203;", "泉城 公司"),
+        ("2 < 3 & 4 > 1", "2 < 3 & 4 > 1"),
+        ("泉城商贸有限公司", "泉城商贸有限公司"),
+    ],
+)
+def test_a_piece_of_a_web_page_is_what_it_says(written, said):
+    assert plain_text(pl.Series([written])).to_list() == [said]
