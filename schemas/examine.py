@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from schemas import normalise
+from schemas import legal_basis, normalise
 from schemas.avro import IDENTIFIED_EVENT, OPERATIONS
 from schemas.catalogue import catalogue
 from schemas.dates import faulty_dates
@@ -225,7 +225,7 @@ def _spell(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
         grade=normalise.texts(frame["grade"]),
         state=normalise.texts(frame["state"]),
         classes=normalise.lists(frame["classes"]),
-        legal_bases=normalise.lists(frame["legal_bases"]),
+        legal_bases=legal_basis.spell_lists(normalise.lists(frame["legal_bases"])),
     )
 
 

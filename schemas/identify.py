@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from schemas.catalogue import Category, Part
 from schemas.hashing import U64, hash_64, hash_128, mix, to_hex
+from schemas.legal_basis import for_comparison
 from schemas.normalise import document_identity
 
 _MATERIAL = (
@@ -150,7 +151,7 @@ def _material_columns(frame: pl.DataFrame) -> Iterator[U64]:
         column = frame[name]
         yield _text_hashes(column) if column.str.len_bytes().sum() else _BLANK_TEXT
     for name in _MATERIAL_LISTS:
-        column = frame[name]
+        column = frame[name] if name != "legal_bases" else for_comparison(frame[name])
         yield _text_hashes(_one_text(column)) if column.list.len().sum() else _BLANK_TEXT
     for name in _MATERIAL_NUMBERS:
         column = frame[name]

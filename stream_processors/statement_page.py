@@ -10,6 +10,7 @@ from rich.text import Text
 
 from schemas.catalogue import catalogue
 from schemas.errors import EXIT_SOME_NOT_GOOD
+from schemas.legal_basis import in_words
 from schemas.reference import Reference, load
 from schemas.settings import Settings
 from stream_processors.clickhouse import connect
@@ -112,7 +113,7 @@ def _lines(entry: Entry, reference: Reference) -> list[tuple[str, str]]:
         ("机关 Authority", _joined(entry.authority_name, entry.authority_code)),
         ("事项 Item", _joined(entry.item, entry.grade)),
         ("类别 Kind", "、".join(entry.classes)),
-        ("依据 Legal basis", "；".join(entry.legal_bases)),
+        ("依据 Legal basis", "；".join(in_words(entry.legal_bases))),
         ("罚款（元） Fine, yuan", _amount(entry.fine_fen)),
         ("没收（元） Confiscated, yuan", _amount(entry.confiscated_fen)),
         ("金额（元） Amount, yuan", _amount(entry.amount_fen)),

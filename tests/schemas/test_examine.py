@@ -38,6 +38,7 @@ def test_a_sound_event_is_identified_whole() -> None:
     assert found["subject_kind"] == "legal_person"
     assert found["department"] == "market"
     assert (found["authority_code"], found["region"]) == (AUTHORITY, "370100")
+    assert found["legal_bases"] == ["《广告法》第55条"]
     assert found["effective_on"] == date(2026, 3, 2)
     assert found["published_until"] == date(2029, 3, 2)
     assert (found["source_partition"], found["source_offset"]) == (0, 0)  # only a lane knows them
@@ -180,7 +181,7 @@ REJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("value_too_long", "document_number", {"document_number": LONG}),
     ("value_too_long", "item", {"item": LONG}),
     ("value_too_long", "source_url", {"source_url": "https://example.org/" + "a" * 400}),
-    ("value_too_long", "legal_bases", {"legal_bases": [LONG] * 20}),
+    ("value_too_long", "legal_bases", {"legal_bases": [f"{LONG}{n}" for n in range(20)]}),
     ("value_too_long", "classes", {"classes": [LONG] * 20}),
     ("subject_unresolved", "no identifier", {"subject_ids": []}),
     ("subject_placeholder", "placeholder", {"subject_ids": ["CN-USCC:00000000000000000X"]}),

@@ -164,5 +164,5 @@ def test_ids_outlive_versions() -> None:
     assert (one["identity_version"], one["record_id"], one["content"]) == (
         1,
         "8d47f6e6782dad51d3fad45af28d8dcb",
-        "049c2eca4eb23ffe",
+        "ce5d925b8b7869bc",
     )
