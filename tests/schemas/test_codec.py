@@ -24,7 +24,11 @@ def _strategy(avro_type: object) -> st.SearchStrategy:
         if avro_type["type"] == "array":
             return st.lists(_strategy(avro_type["items"]), max_size=3)
         return _DAY if avro_type["logicalType"] == "date" else _TIME
-    ranges = {"int": st.integers(-(2**31), 2**31 - 1), "long": st.integers(-(2**63), 2**63 - 1)}
+    ranges = {
+        "int": st.integers(-(2**31), 2**31 - 1),
+        "long": st.integers(-(2**63), 2**63 - 1),
+        "boolean": st.booleans(),
+    }
     return ranges.get(str(avro_type), _TEXT)
 
 
@@ -67,6 +71,8 @@ def _example(message: Message, number: int) -> dict:
             if avro_type["type"] == "array":
                 return [value(avro_type["items"])] * 2
             return date(2020, 1, 1) if avro_type["logicalType"] == "date" else datetime(2020, 1, 1, tzinfo=UTC)
+        if avro_type == "boolean":
+            return number % 2 == 0
         return number if avro_type in ("int", "long") else f"值{number}"
 
     return {f.name: value(f.type) for f in message.fields}
