@@ -137,6 +137,23 @@ def statement(subject: str, *, as_of: str | None = None, as_json: AsJson = False
     return show(_settings(), subject, as_of, as_json=as_json)
 
 
+@app.command
+def explain(what: str, /, *, as_json: AsJson = False) -> int:
+    """Say step by step how something came to be on record as it is, or why it did not.
+
+    From the row of the file to the mapping, the event, what each lane decided, the record's revisions and the store.
+
+    Parameters
+    ----------
+    what
+        A record's or an event's id, a row as SUBMISSION:ROW, or a place: credit.receipts.market/0/12,
+        credit.events.market/1/120, credit.quarantine/0/7.
+    """
+    from stream_processors.explain_page import show
+
+    return show(_settings(), what, as_json=as_json)
+
+
 def _settings() -> Settings:
     return Settings.from_env(os.environ)
 

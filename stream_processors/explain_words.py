@@ -27,6 +27,10 @@ REASONS_ZH: dict[str, str] = {
     "row_shape": "该行的单元格数与表头不一致",
     "dates_disagree": "日期相互矛盾（{detail}）",
     "amounts_disagree": "金额相互矛盾（{detail}）",
+    "date_implausible": "日期 {detail} 不可能正确：早于 1949 年、晚于报送日或远在将来",
+    "text_damaged": "该行的文字在送达之前已受损（{detail}）",
+    "several_subjects": "{detail} 写有多个组织",
+    "document_number_invalid": "{detail} 中的内容不是一份文书的文号",
     "subject_unresolved": "该行没有可以确认组织身份的标识",
     "subject_placeholder": "标识是占位符，不是组织的代码",
     "subject_code_invalid": "组织代码未通过校验（{detail}）",
@@ -50,3 +54,44 @@ def reason_words(reason: str, detail: str) -> tuple[str, str]:
     """What a reason says, Chinese and English, with what to do next in English. Never a value of a row."""
     chinese = REASONS_ZH.get(reason, "").format(detail=detail or "未注明")
     return chinese, REASONS[reason].message(detail) if reason in REASONS else reason
+
+
+STEPS: dict[str, tuple[str, str]] = {
+    "row": ("来源行", "file row"),
+    "mapping": ("映射", "mapping"),
+    "event": ("事件", "event"),
+    "guard": ("守护", "guard"),
+    "examine": ("检查", "examine"),
+    "normalise": ("规范", "normalise"),
+    "identify": ("识别", "identify"),
+    "authorise": ("权限", "authorise"),
+    "fold": ("归并", "fold"),
+    "record": ("记录", "record"),
+    "store": ("存储", "store"),
+}
+"""The steps of the flow in their order, Chinese and English."""
+
+PARTS_ZH: dict[str, str] = {
+    "subject": "主体",
+    "authority": "机关",
+    "document_number": "文号",
+    "item": "事项",
+    "decided_on": "决定日期",
+}
+
+RANKS: dict[int, tuple[str, str]] = {
+    3: ("该部门代表作出决定的机关", "the department speaks for the deciding authority"),
+    2: ("该部门是作出决定的机关的上级", "the department is the declared superior of the deciding authority"),
+    1: (
+        "该部门不代表作出决定的机关，只能补充或提出不一致",
+        "the department does not speak for the deciding authority: it corroborates, or disagrees",
+    ),
+}
+
+STATUSES: dict[str, tuple[str, str]] = {
+    "valid": ("有效", "valid"),
+    "annulled": ("已撤销", "annulled"),
+    "withdrawn": ("已撤回", "withdrawn"),
+    "repaired": ("已修复", "repaired"),
+    "expired": ("公示期满", "expired: its publication ended"),
+}

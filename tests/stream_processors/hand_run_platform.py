@@ -36,6 +36,11 @@ from tests.schemas.events import batch_of
 from tests.schemas.events import event as a_sound_event
 
 SUBMISSION = "market-20260304-020000-abcd1234"
+AGAIN = "market-20260401-020000-abcd1234"
+SUBMISSION_OF_TAX = "tax-20260304-020000-abcd1234"
+RIGHT = "91370100XXXX00051M"
+WRONG = "91370100XXXX00051X"  # the check digit of another code
+MISREAD = "91370100XXXXO0051M"  # O for 0
 
 
 def event(row: int, **changes: Any) -> dict[str, Any]:

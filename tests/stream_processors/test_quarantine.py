@@ -2,21 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 import pytest
-from hand_run_platform import SUBMISSION, Platform, event, platform_in, reference_with
-from small_platform import messages, two_departments
+from hand_run_platform import MISREAD, RIGHT, SUBMISSION, WRONG, Platform, event, reference_with
+from small_platform import messages
 
 from schemas import codec
 from schemas.avro import CREDIT_EVENT, CREDIT_RECORD, Message
 from schemas.errors import InputError
 from schemas.reference import Reference, load
-from schemas.settings import Settings
 from schemas.topics import HISTORY, events_topic
 from stream_processors.__main__ import answer
 from stream_processors.quarantine import ITEMS, Wanted, group_name, groups, wanted_of
@@ -26,11 +24,6 @@ from stream_processors.quarantine_redrive import Order, Redriven, redrive
 from stream_processors.quarantine_shelf import StoreShelf, TopicShelf, open_shelf
 from stream_processors.verify import verify
 from tests.schemas.events import RESIDENT_ID, batch_of
-
-WRONG = "91370100XXXX00051X"  # the check digit of another code
-MISREAD = "91370100XXXXO0051M"  # O for 0
-RIGHT = "91370100XXXX00051M"
-
 
 # -- pure -----------------------------------------------------------------------------------------------------------
 
@@ -103,44 +96,6 @@ def test_groups_count_an_event_once_where_it_lies_now():
 
 
 # -- on a real broker -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def broker_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with platform_in(tmp_path_factory.mktemp("quarantine")) as settings:
-        yield settings
-
-
-@pytest.fixture(scope="module")
-def platform(broker_of_its_own: Settings) -> Platform:
-    """Good rows and bad ones, a message that is no event, and lanes that have come to all of it."""
-    platform = Platform(broker_of_its_own, two_departments())
-    platform.report(
-        event(2),
-        event(3, subject_ids=[f"CN-USCC:{WRONG}"]),
-        event(4, subject_ids=[f"CN-USCC:{MISREAD}"], decided_on=date(2026, 3, 3)),
-        event(5, faults=["value_unreadable:fine_fen"]),
-        event(6, subject_ids=[f"CN-USCC:{WRONG}"], subject_name="赵某某"),
-    )
-    platform.report(event(2, submission="tax-20260304-020000-abcd1234", subject_ids=[]), department="tax")
-    platform.report_bytes([b"nothing that could be read"], [None], [0])
-    platform.run_lanes()
-    return platform
-
-
-@pytest.fixture
-def environment(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Commands find this platform."""
-
-    def use(settings: Settings) -> None:
-        monkeypatch.setenv("XINLIU_HOME", str(settings.home))
-        monkeypatch.setenv("XINLIU_BOOTSTRAP_SERVERS", settings.kafka)
-        monkeypatch.setenv("XINLIU_CLICKHOUSE_URL", settings.clickhouse)
-        monkeypatch.setenv("XINLIU_CLICKHOUSE_DATABASE", settings.clickhouse_database)
-        monkeypatch.setenv("XINLIU_PARTITIONS", str(settings.partitions))
-
-    use(platform.settings)
-    return use
 
 
 def told(capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> Any:

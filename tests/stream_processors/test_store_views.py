@@ -260,7 +260,7 @@ def test_the_rows_of_a_submission_add_up_and_each_has_the_outcome_of_its_worst_e
         receipt(outcome="quarantined", reason="value_missing", detail="item", rows=[3], parts=[1], offsets=[2]),
         receipt(outcome="repeat", rows=[2, 4], parts=[1, 0], offsets=[3, 4]),
         receipt(submission="", outcome="quarantined", reason="event_empty", rows=[0, 0], parts=[0, 0], offsets=[5, 6]),
-        # Set aside, and sent again after it was mended: the later outcome counts, and a repeat after that changes nothing.
+        # Set aside and sent again after it was mended: the later outcome counts; a repeat after that changes nothing.
         receipt(outcome="quarantined", reason="row_shape", rows=[5], parts=[0], offsets=[7]),
         receipt(outcome="new", rows=[5], parts=[0], offsets=[8]),
         receipt(outcome="repeat", rows=[5], parts=[0], offsets=[9]),
