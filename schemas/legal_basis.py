@@ -1,7 +1,7 @@
 """Provisions that a decision cites, read to instrument, edition, article, paragraph and item, in one spelling.
 
-《广告法》第五十八条第一款第（二）项 becomes 《广告法》第58条第1款第2项; a text that cites several becomes several. What is
-not plainly a list of provisions stays as it was printed: nothing is lost, and nothing is read into it.
+《广告法》第五十八条第一款第（二）项 becomes 《广告法》第58条第1款第2项; a text that cites several becomes several.
+What is not plainly a list of provisions stays as it was printed: nothing is lost, and nothing is read into it.
 
 Non-goals: whether the provision exists, and which edition was in force.
 """

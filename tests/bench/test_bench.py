@@ -6,7 +6,7 @@ import sys
 
 # Changes only when what the lanes make of the same events changes: say in the commit why, and put the new one here.
 # (And in 2029, when the first of these penalties are not published any more.)
-DIGEST_OF_20000 = "594cf613c29351ed2fa3a5c16d5366fa"
+DIGEST_OF_20000 = "addad551859bda93a85724542fa2658e"
 
 
 def test_the_benchmark_runs_and_its_digest_stands() -> None:

@@ -49,7 +49,6 @@ def test_a_sound_event_is_identified_whole() -> None:
         "event_id",
         "mapping",
         "fine_fen",
-        "legal_bases",
         "classes",
         "reported_at",
     ):
