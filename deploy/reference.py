@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from deploy import alerts, dashboard
 from producers import mapping
 from producers.mapping_page import page as mapping_page
 from schemas import reference
@@ -15,6 +16,11 @@ from schemas.settings import Settings
 from schemas.topics import topics
 
 PAGE = Path(__file__).parent / "reference.md"
+
+
+def written() -> dict[Path, str]:
+    """Every file that is written of declarations, and what should stand in it."""
+    return {PAGE: page(), alerts.FILE: alerts.page(), dashboard.FILE: dashboard.page()}
 MAPPINGS = Path(__file__).parent / "mappings"
 
 
@@ -120,14 +126,17 @@ def write() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`write` renews the pages, `check` exits 1 when one is stale."""
+    """`write` renews the files, `check` exits 1 when one is stale."""
     if arguments == ["write"]:
-        write()
+        for file, text in written().items():
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "utf-8")
         return 0
     if arguments == ["check"]:
-        found = [f"deploy/{path.relative_to(PAGE.parent)}" for path in stale()]
-        print(f"stale: {', '.join(found)}: run make docs" if found else "deploy/reference.md and mappings are fresh")
-        return 1 if found else 0
+        stale = [file for file, text in written().items() if not file.exists() or file.read_text("utf-8") != text]
+        names = ", ".join(f"deploy/{file.relative_to(PAGE.parent)}" for file in stale)
+        print(f"stale: {names}; run make docs" if stale else "deploy: reference, alerts and dashboard are fresh")
+        return 1 if stale else 0
     print("usage: python -m deploy.reference write | check", file=sys.stderr)
     return 2
 
