@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Wanted:
     from_start: bool
     corrects: bool
     silence_seconds_max: float
+    bad_share_max: float
+    resume: bool
     as_json: bool
 
 
@@ -51,7 +53,14 @@ def pull_source(
     source = source_file.load(wanted.source, environ)
     mapping = load(wanted.mapping, settings)
     order = PullOrder(
-        source, wanted.department, mapping, wanted.from_start, wanted.corrects, wanted.silence_seconds_max
+        source,
+        wanted.department,
+        mapping,
+        wanted.from_start,
+        wanted.corrects,
+        wanted.silence_seconds_max,
+        wanted.bad_share_max,
+        wanted.resume,
     )
     if wanted.once or not source.every_seconds:
         return _pull_once(settings, order, wanted, now)
@@ -62,9 +71,7 @@ def pull_source(
             raise
         except Retryable as error:  # what is away now may be there at the next pull
             print(error, file=sys.stderr)
-        order = PullOrder(
-            source, order.department, mapping, corrects=order.corrects, silence_seconds_max=order.silence_seconds_max
-        )
+        order = replace(order, from_start=False, resume=False)  # said once, meant once
         sleep(source.every_seconds)
 
 
@@ -116,7 +123,9 @@ def _on_bars(bars: Bars, name: str) -> PullProgress:
     def mapped(rows: int, bytes_done: int) -> None:
         bars.update(sending, completed=rows)
 
-    return PullProgress(read, Progress(begun, mapped), lambda sentence: print(f"{name}: {sentence}", file=sys.stderr))
+    return PullProgress(
+        read, Progress(begun=begun, mapped=mapped), lambda sentence: print(f"{name}: {sentence}", file=sys.stderr)
+    )
 
 
 def _result(settings: Settings, wanted: Wanted, bars: Bars, pulled: Pulled) -> Result | None:

@@ -17,7 +17,7 @@ import polars as pl
 from producers.readers import Layout
 from producers.readers.json_rows import all_names, check_members, chunk_of_rows
 from producers.readers.layout import shown
-from producers.readers.nested import Row, flat, parse_path, rows_at
+from producers.readers.nested import Row, levels_of, parse_path, rows_at
 from producers.sources.reading import End, Rows, place_of
 from producers.sources.source_file import FeedSource
 from producers.sources.web import Page, Web, with_parameters
@@ -137,7 +137,7 @@ class FeedReading:
         """The rows of a page; None for what should be an object and is none."""
         path = self._rows_path
         if isinstance(document, list):
-            return [flat(item) for item in document] if not path else list(rows_at(document, path))
+            return list(rows_at(document, path, levels_of(document, path)))
         if not isinstance(document, dict):
             raise InputError(f"{self._doing}: a page holds one value and no rows; correct the address")
         if not path:
@@ -157,7 +157,8 @@ class FeedReading:
                 )
             inner = inner[rest.pop(0)]
         # What stands beside the first array is about the page, not about the rows.
-        return list(rows_at([] if inner is None else inner if isinstance(inner, list) else [inner], rest))
+        found: list[Any] = inner if isinstance(inner, list) else [inner] if inner is not None else list[Any]()
+        return list(rows_at(found, rest, levels_of(found, rest)))
 
     def _rows_of(self, items: list[Row | None]) -> Rows:
         first = not self._names

@@ -1,10 +1,13 @@
 """One pull: read what is new, keep it whole in the spool, publish it like a file, and only then move the watermark.
 
-    load the state ─► a read is pending? ─no─► read ─► spool, synced ─► state: pending ─┐
-                          └──────────yes──────────────────────────────────────────────► publish ─► state: watermark
+    load the state ─► is a read pending? ─no─► read ─► spool, synced ─► submission begun, state: pending ─┐
+                                └─yes──────────────────────────────────────────────────────────────────► publish
+                                                                                                            ▼
+                                                                                 acknowledged, state: watermark
 
-Killed at any arrow, the same command goes on from what is on the disk: an unfinished read is thrown away whole, a
-pending one is published under the submission that it began, and nothing is sent of a read that broke.
+Killed at any arrow, the same command goes on from what is on the disk: a read of which nothing was sent is thrown away
+whole, one whose submission had begun is sent to its end under the same name. A read that can not be sent as it is, for
+a mapping that sets too much aside, is thrown away as well: the watermark stands, and it is read again.
 """
 
 import time
@@ -17,6 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from producers.breaker import BAD_SHARE_MAX
 from producers.journal import Entry, Journal, key_of
 from producers.kafka import look
 from producers.mapping import Mapping
@@ -30,7 +34,7 @@ from producers.sources.source_file import FeedSource, SourceFile, TableSource
 from producers.sources.spool import SpooledMapping, SpoolWriter, keep, pack
 from producers.sources.state import Pending, Shelf, State
 from producers.sources.table import open_table
-from schemas.errors import InputError
+from schemas.errors import InputError, XinliuError
 from schemas.settings import Settings
 
 _CHUNK_ROWS = 20_000
@@ -45,6 +49,7 @@ class PullOrder:
         from_start: forget the watermark and read everything again.
         corrects: as for a file: rows that differ replace what is on record.
         silence_seconds_max: give up when the platform does not answer for so long.
+        bad_share_max, resume: as for a file.
     """
 
     source: SourceFile
@@ -53,6 +58,8 @@ class PullOrder:
     from_start: bool = False
     corrects: bool = False
     silence_seconds_max: float = 60.0
+    bad_share_max: float = BAD_SHARE_MAX
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Pulled:
 
     Attributes:
         state: after it.
-        rows_read: rows that the source gave, those met before included; 0 where a pending read was sent.
+        rows_read: rows that the source gave, those met before included; 0 where a pending read was sent to its end.
         rows_sent: rows whose events or refusals were published.
         entry, sent: of the submission; None and an empty table where there was nothing new.
     """
@@ -111,8 +118,9 @@ def pull(
             progress.note("sending a read that was interrupted before; what is new since then comes with the next pull")
         else:
             state, rows_read = _Read(order, shelf, _begin(order, state), now, progress, sleep).run()
-            shelf.save(state)
         if state.pending is None:
+            shelf.save(state)
+            shelf.load()
             return Pulled(state, rows_read, 0, None, pl.DataFrame())
         entry, sent = _publish(settings, order, shelf, state, now, progress)
         done = _acknowledged(state, state.pending, entry, now())
@@ -257,15 +265,24 @@ def _publish(
         shelf.save(replace(state, pending=replace(pending, submission=submission)))
         progress.publishing.begun(submission, events)
 
-    mapping = SpooledMapping(order.mapping.rules, order.mapping.tables)
     file = Order(
         shelf.spool_file(pending.spool),
         order.department,
-        mapping,
+        SpooledMapping(order.mapping.rules, order.mapping.tables),
         corrects=order.corrects,
         silence_seconds_max=order.silence_seconds_max,
+        bad_share_max=order.bad_share_max,
+        resume=order.resume,
     )
-    return publish(settings, file, now, replace(progress.publishing, begun=begun))
+    try:
+        return publish(settings, file, now, replace(progress.publishing, begun=begun))
+    except XinliuError as error:
+        if isinstance(error, InputError):
+            shelf.save(replace(state, pending=None))
+            shelf.load()
+        # A person knows the source, not the file on its way.
+        error.args = (str(error).replace(str(file.path), order.source.name),)
+        raise
 
 
 def _sent_before(settings: Settings, submission: str) -> tuple[Entry, pl.DataFrame] | None:

@@ -1,8 +1,8 @@
 """How far a source has been read: one small file for each source, written so that it is always whole.
 
 A pull leaves one of three things behind, whenever it is killed: nothing new; a read whose events lie whole in the
-spool and are named here as pending; or a watermark that has moved because all of them were acknowledged. Files of the
-spool that are not named here are rests of a broken read and are removed.
+spool, are being sent and are named here as pending; or a watermark that has moved because all of them were
+acknowledged. Files of the spool that are not named here are rests of a broken read and are removed.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ class Pending:
         spool: name of the file that holds its events.
         rows: rows that it holds.
         watermark, seen: as in `State`, once it is acknowledged.
-        submission: under which it is being sent; empty before that began.
+        submission: under which it is being sent; empty before that began, and never on the disk.
     """
 
     spool: str
