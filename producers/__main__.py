@@ -281,6 +281,40 @@ def receipts(
     return EXIT_RETRY if result.waiting or result.withdrawn.get("waiting") else 0
 
 
+@app.command
+def redrive(
+    file: Path,
+    /,
+    *,
+    mapping: MappingName,
+    submission: Annotated[str, Parameter(help="What it was published as; by default the newest of this file.")] = "",
+    apply: Annotated[bool, Parameter(negative="--dry-run", help="Send them; without it only say.")] = False,
+    timeout: Silence = 60.0,
+    as_json: AsJson = False,
+) -> int:
+    """After a mapping was mended: read the rows of a published file that are set aside again, and with --apply send
+    them, with their submission, row and time of report.
+
+    Exit code 0: all of them are good now; 1: some are not; 2: it is not the file that was published; 75: no answer.
+    """
+    from producers import show
+    from producers.mapping import load
+    from producers.redrive import RedriveOrder
+    from producers.redrive import redrive as redrive_rows
+    from schemas import reference
+
+    settings = _settings()
+    order = RedriveOrder(file, load(mapping, settings), submission, apply, timeout)
+    found = redrive_rows(settings, reference.load(settings.reference_dir), order)
+    if as_json:
+        _print_json(found.as_json(apply))
+    else:
+        show.redriven(found, apply)
+    if found.result is not None and found.result.waiting:
+        return EXIT_RETRY
+    return 0 if found.outcomes["good"] == found.rows else EXIT_SOME_NOT_GOOD
+
+
 @simulate_app.command
 def files(
     *,

@@ -42,6 +42,7 @@ class Entry:
         bad_share_max: share of the rows that may be set aside before the next file is stopped (`breaker`).
         judged: whether its receipts were looked at for that.
         snapshot: of a full list, how it differs from the last one (`snapshot.Counts`).
+        file_sha256: of the file's content, so that a redrive knows the file again; empty where there was no file.
     """
 
     submission: str
@@ -57,6 +58,7 @@ class Entry:
     bad_share_max: float = 1.0
     judged: bool = False
     snapshot: dict[str, int] | None = None
+    file_sha256: str = ""
 
 
 def key_of(parts: list[str], file_sha256: str) -> str:
@@ -147,6 +149,12 @@ class Journal:
         if last is not None and not last.judged:
             self.note_judged(last)
         self._stop_file(department).unlink(missing_ok=True)
+
+    def of_content(self, file_sha256: str) -> list[Entry]:
+        """Finished submissions of a file with this content, the oldest first."""
+        entries = [self._read(path) for path in self._folder.glob("*.json")]
+        mine = [entry for entry in entries if entry.file_sha256 == file_sha256 and entry.state == "sent"]
+        return sorted(mine, key=lambda entry: entry.started_at_ms)
 
     def step(self, name: str) -> str | None:
         """The submission that this step of an unfinished command of several files has sent, if it has."""

@@ -109,7 +109,7 @@ def publish(
                 return earlier
         entry, there = _take_up(settings, order, journal, journal.unfinished(key), cluster.partitions[topic])
         if entry is None:
-            entry = _new_entry(settings, order, key, cluster, now())
+            entry = _new_entry(settings, order, key, content, cluster, now())
             journal.begin(entry)
         progress.begun(entry.submission, len(there))
         rows, sent = _Run(settings, order, entry, there, now, progress).send(chunks)
@@ -138,7 +138,9 @@ def new_submission(department: str, now: datetime, end: str = "") -> str:
     return f"{department}-{now.astimezone(_HOME_ZONE):%Y%m%d-%H%M%S}-{end or secrets.token_hex(2)}"
 
 
-def _new_entry(settings: Settings, order: Order, key: str, cluster: Cluster, now: datetime) -> Entry:
+def _new_entry(
+    settings: Settings, order: Order, key: str, content: str, cluster: Cluster, now: datetime
+) -> Entry:
     topic, receipts = events_topic(order.department), receipts_topic(order.department)
     version = now if order.corrects else None
     if order.as_of is not None:
@@ -152,6 +154,7 @@ def _new_entry(settings: Settings, order: Order, key: str, cluster: Cluster, now
         source_version_ms=None if version is None else _milliseconds(version),
         event_starts=end_offsets(settings, topic, cluster.partitions[topic]),
         receipt_starts=end_offsets(settings, receipts, cluster.partitions[receipts]),
+        file_sha256=content,
     )
 
 

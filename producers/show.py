@@ -10,6 +10,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from producers.receipts import Result
+from producers.redrive import Redriven
 from schemas.reasons import OUTCOME_SENTENCES
 
 _ROWS_SHOWN = 8
@@ -87,3 +88,18 @@ def bars() -> Iterator[Bars]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         yield shown
+
+
+def redriven(found: Redriven, applied: bool) -> None:
+    """Rows that were set aside, and what the mended mapping makes of them."""
+    title = f"{found.submission}: {found.rows:,} rows were set aside by {found.mapping_before}; by {found.mapping}"
+    sentences = {**OUTCOME_SENTENCES, "good": "would be recorded"}
+    outcomes_table(title, +found.outcomes, sentences)
+    reasons = [[reason, detail, f"{rows:,}"] for (reason, detail), rows in found.reasons.most_common()]
+    if reasons:
+        rows_table(("reason", "detail", "rows"), reasons)
+    if not applied:
+        if found.rows:
+            _console().print("Nothing was sent. Next: the same command with --apply.", highlight=False)
+    elif found.result is not None:
+        outcomes_table("sent again", with_waiting(found.result.as_json()), SENTENCES)

@@ -133,8 +133,11 @@ def answering(department: Department, outcome: str = "new", leave_out: int = 0) 
         thread.join()
 
 
-def receipt(department: str, submission: object, outcome: str, rows: pl.DataFrame) -> bytes:
-    """One receipt for all of these events."""
+def receipt(
+    department: str, submission: object, outcome: str, rows: pl.DataFrame, said: dict[str, str] | None = None
+) -> bytes:
+    """One receipt for all of these events; `said` is the reason and detail of what was set aside."""
+    said = said or {"reason": "value_missing", "detail": "item"}
     return codec.encode_one(
         RECEIPT,
         {
@@ -142,8 +145,8 @@ def receipt(department: str, submission: object, outcome: str, rows: pl.DataFram
             "department": department,
             "submission": submission,
             "outcome": outcome,
-            "reason": "value_missing" if outcome == "quarantined" else "",
-            "detail": "item" if outcome == "quarantined" else "",
+            "reason": said["reason"] if outcome == "quarantined" else "",
+            "detail": said["detail"] if outcome == "quarantined" else "",
             "source_partition": 0,
             "offsets": list(range(rows.height)),
             "rows": rows["source_row"].to_list(),
