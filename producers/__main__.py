@@ -228,6 +228,12 @@ def pull(
     corrects: Annotated[
         bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
     ] = False,
+    bad_share_max: Annotated[
+        float | None, Parameter(help="Share of rows that may be set aside; past it nothing is sent. Default: 0.2.")
+    ] = None,
+    resume: Annotated[
+        bool, Parameter(negative="", help="Somebody has looked into the department's last bad file: send again.")
+    ] = False,
     timeout: Silence = 60.0,
     as_json: AsJson = False,
 ) -> int:
@@ -249,8 +255,12 @@ def pull(
     if status:
         return command.say_status(_settings(), source, os.environ, as_json)
     path = command.require_options(source, department, mapping)
-    wanted = command.Wanted(path, department, mapping, wait, once, from_start, corrects, timeout, as_json)
-    return command.pull_source(_settings(), wanted, os.environ, _now)
+    settings = _settings()
+    share = settings.bad_percent_max / 100 if bad_share_max is None else bad_share_max
+    wanted = command.Wanted(
+        path, department, mapping, wait, once, from_start, corrects, timeout, share, resume, as_json
+    )
+    return command.pull_source(settings, wanted, os.environ, _now)
 
 
 @app.command
