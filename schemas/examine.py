@@ -39,6 +39,7 @@ _TEXTS = (
     "classes",
     "legal_bases",
 )
+_PLAIN_TEXTS = ("subject_name", "authority_name", "document_number", "item")
 _CODES = ("subject_ids", "authority_code", "region")
 _WORDS = ("submission", "mapping", "category", "operation", "subject_kind", "faults")  # few different values in a batch
 _AMOUNTS = ("fine_fen", "confiscated_fen", "amount_fen")
@@ -77,6 +78,9 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
 
     personal = screen(frame, (*_TEXTS, *_odd_words(frame), *_huge_amounts(frame)), _CODES)
     verdict.reject("personal_number", personal)
+    frame, unmarked = _without_markup(frame)
+    if unmarked:
+        verdict.reject("personal_number", screen(frame, unmarked))  # what tags had cut in two
     verdict.reject("person_row", people_beside(frame["subject_name"]))
     tables = subject_tables(reference.directory)
     subjects = resolve_subjects(frame["subject_ids"], tables)
@@ -90,6 +94,7 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
 
     verdict.reject("several_subjects", several_subjects(frame["subject_name"], frame["subject_ids"], tables))
     verdict.reject_each(subjects["reason"], subjects["reason_detail"])
+    verdict.reject("subject_is_authority", _where(_is_authority(spelled, subjects), "subject_ids"))
     dates = faulty_dates(frame)
     verdict.reject_each(dates["reason"], dates["detail"])
     verdict.reject("document_number_invalid", _where(~are_numbers(spelled["document_number"]), "document_number"))
@@ -207,6 +212,16 @@ def _unique_texts(column: pl.Series) -> pl.Series:
     return column.unique()
 
 
+def _without_markup(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The frame without pasted HTML, and the names of the columns that held any."""
+    changed: list[pl.Series] = []
+    for column in (frame[name] for name in _PLAIN_TEXTS):
+        plain = normalise.without_markup(column)
+        if plain is not column:
+            changed.append(plain)
+    return frame.with_columns(changed), [column.name for column in changed]
+
+
 def _spell(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
     """One spelling for every text, and the authority found by its code or by one of its names."""
     authorities = _authorities(frame, reference)
@@ -236,6 +251,12 @@ def _authorities(frame: pl.DataFrame, reference: Reference) -> pl.DataFrame:
     few = frame.select("authority_name", "authority_code")[first]
     names = normalise.names(few["authority_name"])
     return reference.resolve_authorities(names, few["authority_code"]).with_columns(authority_name=names)[which]
+
+
+def _is_authority(frame: pl.DataFrame, subjects: pl.DataFrame) -> pl.Series:
+    """Whether the subject of an act is whoever decided it: then the wrong code was copied."""
+    same = subjects["subject_id"] == "CN-USCC:" + frame["authority_code"]
+    return (same & (frame["category"] != "registration")).fill_null(False)
 
 
 def _too_long(frame: pl.DataFrame) -> pl.Series:

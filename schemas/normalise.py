@@ -5,6 +5,7 @@ nothing but characters that folding leaves alone, most of them, are not touched 
 """
 
 import re
+from html import unescape
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,10 @@ IDENTITY_VERSION = 1
 _STABLE_NAME = "^[0-9A-Za-z\u4e00-\u9fff（）]*$"
 _INVISIBLE = "[\u200b-\u200f\u2060\ufeff\u00ad\x00-\x1f\x7f]"
 _CJK = "[\u3400-\u9fff]"
+
+_MARKUP = r"</?[A-Za-z][^<>]{0,200}>|&#?[A-Za-z0-9]{2,8};"
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
+_NUMBERED = re.compile("&#[A-Za-z0-9]{1,7};")  # whoever writes a letter as its number may want to hide something
 
 _NUMERALS = {numeral: digit for digit, numeral in enumerate("〇一二三四五六七八九")} | {"零": 0, "○": 0}
 _BELOW_THOUSAND = re.compile("(?:([一-九])百)?零?(?:([一-九])?(十))?([一-九])?".replace("一-九", "一二三四五六七八九"))
@@ -98,6 +103,15 @@ def _where_unstable(column: pl.Series, stable: str, fold: Any) -> pl.Series:
         return column
     # Of a copy: `scatter` writes into the series that it is called on.
     return column.clone().scatter(unstable, fold(column.gather(unstable)))
+
+
+def without_markup(column: pl.Series) -> pl.Series:
+    """Without tags and named entities of HTML that were pasted along: <b>…</b>, &nbsp;, &amp;."""
+    marked = column.str.contains(_MARKUP).arg_true()
+    if len(marked) == 0:
+        return column
+    plain = [unescape(_TAG.sub(" ", _NUMBERED.sub("", text))) for text in column.gather(marked).to_list()]
+    return column.clone().scatter(marked, pl.Series(plain, dtype=pl.String))
 
 
 def _tidy(column: pl.Series) -> pl.Series:

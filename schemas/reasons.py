@@ -159,6 +159,12 @@ _ALL = (
         "say which of them is the subject",
     ),
     Reason(
+        "subject_is_authority",
+        "quarantined",
+        "the code of the subject is that of the authority that decided",
+        "put the organisation's own code into its column",
+    ),
+    Reason(
         "several_subjects",
         "quarantined",
         "{detail} names more than one organisation",

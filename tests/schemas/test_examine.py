@@ -162,6 +162,8 @@ REJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("date_implausible", "source_version", {"source_version": datetime(1800, 1, 1, tzinfo=UTC)}),
     ("date_implausible", "reported_at", {"reported_at": datetime(2300, 1, 1, tzinfo=UTC)}),
     ("person_row", "subject_name", {"subject_name": "济南示例商贸有限公司、张三丰"}),
+    ("subject_is_authority", "subject_ids", {"subject_ids": [f"CN-USCC:{AUTHORITY}"]}),
+    ("personal_number", "resident_id", {"subject_name": f"示例公司{RESIDENT_ID[:6]}<b>{RESIDENT_ID[6:]}</b>"}),
     ("several_subjects", "subject_name", {"subject_name": "济南示例商贸有限公司、潍坊示例物流有限公司"}),
     ("several_subjects", "subject_ids", {"subject_ids": [f"?:{USCC}、91370100XXXX00051M"]}),
     ("document_number_invalid", "document_number", {"document_number": "未经备案网站提供服务"}),
