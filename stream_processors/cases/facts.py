@@ -85,13 +85,29 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What the outside was told of a case so far; the next judgement is compared with it.
+
+    Attributes:
+        revision: how many transitions went out.
+        listed: it has bound at some time, so that its end has to be told as well.
+        steps: (transition, act id, reason) of the milestones as they stood.
+    """
+
+    revision: int = 0
+    state: str = ""
+    listed: bool = False
+    steps: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known of one subject.
 
     Attributes:
         restrictable: an economic operator that is a legal person (USCC 91, 93, N); only such a body can be restricted.
         ceased_on: day on which the register says that it was struck off or merged; nothing passes on.
-        told: for each case, how many transitions went out.
+        told: by case id.
     """
 
     subject_key: str
@@ -101,7 +117,7 @@ class Facts:
     ceased_revision: int = 0
     evidence: dict[str, Evidence] = field(default_factory=dict)
     acts: dict[str, Act] = field(default_factory=dict)
-    told: dict[str, int] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
 
     def learn(self, item: Evidence | Act) -> Facts:
         """With one more fact; an older or equal revision of what is known changes nothing."""
@@ -152,7 +168,7 @@ def to_json(facts: Facts) -> str:
             "ceased_revision": facts.ceased_revision,
             "evidence": [_row(e) for e in facts.evidence.values()],
             "acts": [_row(a) for a in facts.acts.values()],
-            "told": facts.told,
+            "told": {case_id: [t.revision, t.state, t.listed, t.steps] for case_id, t in facts.told.items()},
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -175,7 +191,10 @@ def from_json(subject_key: str, text: str) -> Facts:
         read["ceased_revision"],
         {e.record_id: e for e in evidence},
         {a.record_id: a for a in acts},
-        read["told"],
+        {
+            case_id: Told(revision, state, listed, tuple((step, act, reason) for step, act, reason in steps))
+            for case_id, (revision, state, listed, steps) in read["told"].items()
+        },
     )
 
 

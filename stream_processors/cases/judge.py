@@ -58,9 +58,7 @@ REFUSALS = {
 }
 WAIT_DAYS = 30
 LAPSE_MONTHS = 12  # a draft on which nobody decides does not hang over the subject for ever
-_PROVISIONAL_DAYS = (
-    10  # no run of holidays is longer, so that an unannounced year shortens no window
-)
+_PROVISIONAL_DAYS = 10  # no run of holidays is longer, so that an unannounced year shortens no window
 
 
 @dataclass(frozen=True, slots=True)
