@@ -4,10 +4,10 @@ The separator is the one under which the header is found. A row with another num
 handed out empty with the fault `row_shape`, in its place, so that it is counted and nothing of it is guessed.
 """
 
-import bisect
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
@@ -22,6 +22,7 @@ from producers.readers.chunk import Chunk
 from producers.readers.encoding import Text, look_through
 from producers.readers.header import Header, find_header
 from producers.readers.layout import Layout
+from producers.readers.row_blocks import RowTooLong, row_blocks
 from producers.readers.source import Source
 from producers.readers.stream import Utf8Stream
 from schemas.errors import InputError
@@ -29,6 +30,7 @@ from schemas.errors import InputError
 _SEPARATORS = (",", "\t", ";", "|")
 _HEAD_BYTES = 1 << 18
 _BLOCK_BYTES = 4 << 20
+_ROW_BYTES_MAX = 64 << 20
 _COLUMNS_TELLING = 4  # with fewer, a comma and a line break in one cell are no sign of a lost quotation mark
 
 
@@ -120,89 +122,69 @@ class _Rows:
         self._disk = disk
         self._quoted = text.quotes > 0  # a cell can hold a line break
         self._titled = bool(layout.group_titles)  # a row of one cell can be a title
-        # A row must fit into a block; what is not UTF-8 yet can grow by half.
-        self._block_bytes = max(_BLOCK_BYTES, 2 * text.longest_line_bytes + _HEAD_BYTES)
-        self._next_number = 1  # of a data row, as the parser counts
-        self._odd: list[tuple[int, str]] = []  # rows with another number of cells: (number, text), ascending
+        self._next_number = 1  # of a data row, header not counted
 
     def chunks(self, stream: Utf8Stream, chunk_rows: int) -> Iterator[Chunk]:
         waiting: list[pl.DataFrame] = []
         try:
-            for batch in self._parse(stream):
-                waiting.append(self._numbered(pl.DataFrame(pl.from_arrow(batch))))
+            for block in row_blocks(stream, self._head.separator, self._quoted, _BLOCK_BYTES, _ROW_BYTES_MAX):
+                waiting.append(self._parse(block))
                 if sum(frame.height for frame in waiting) >= chunk_rows:
                     rows = pl.concat(waiting)
-                    for start in range(0, rows.height - rows.height % chunk_rows, chunk_rows):
+                    whole = rows.height - rows.height % chunk_rows
+                    for start in range(0, whole, chunk_rows):
                         yield self._chunk(rows[start : start + chunk_rows])
-                    waiting = [rows[rows.height - rows.height % chunk_rows :]]
-        except pa.ArrowInvalid as error:
-            row = self._head.row + self._next_number
-            if "block" in str(error):
-                raise InputError(
-                    f"{self._source.doing}: one of the rows from row {row} on is longer than "
-                    f"{self._block_bytes >> 20} MiB, perhaps a quotation mark is never closed; rows before it were "
-                    "read; shorten or mend the row and run again"
-                ) from error
+                    waiting = [rows[whole:]]
+        except RowTooLong:
             raise InputError(
-                f"{self._source.doing}: the rows from row {row} on can not be told apart, perhaps a quotation mark is "
-                f"never closed; rows before it were read; mend the file and run again"
+                f"{self._source.doing}: one of the rows from row {self._head.row + self._next_number} on is longer "
+                f"than {_ROW_BYTES_MAX >> 20} MiB, perhaps a quotation mark is never closed; rows before it were read; "
+                "shorten or mend the row and run again"
+            ) from None
+        except pa.ArrowInvalid as error:
+            raise InputError(
+                f"{self._source.doing}: the rows from row {self._head.row + self._next_number} on can not be told "
+                "apart, perhaps a quotation mark is never closed; rows before it were read; mend the file and run again"
             ) from error
-        waiting.append(self._left_over())
-        rows = pl.concat(waiting)
+        rows = pl.concat(waiting) if waiting else pl.DataFrame()
         if rows.height:
             yield self._chunk(rows)
 
-    def _parse(self, stream: Utf8Stream) -> Iterator[pa.RecordBatch]:
-        names = self._names
+    def _parse(self, block: bytes) -> pl.DataFrame:
+        """The rows of a block with their numbers, those of another shape put back in their places."""
+        odd: list[tuple[int, str]] = []
 
         def keep(row: pa_csv.InvalidRow) -> Literal["skip"]:
             assert row.number is not None, "one thread knows its rows' numbers"
-            self._odd.append((row.number, row.text))
+            odd.append((row.number, row.text))
             return "skip"
 
-        plain_file: Any = stream  # pyarrow asks for `read` and `closed` only
-        source: Any = pa.PythonFile(plain_file, mode="r")
-        reader = pa_csv.open_csv(
-            source,
+        buffer: Any = pa.BufferReader(block)
+        table = pa_csv.read_csv(
+            buffer,
             # One thread: only then does the parser know the number of a row that it could not take.
-            read_options=pa_csv.ReadOptions(column_names=names, block_size=self._block_bytes, use_threads=False),
+            read_options=pa_csv.ReadOptions(column_names=self._names, block_size=len(block) + 1, use_threads=False),
             parse_options=pa_csv.ParseOptions(
                 delimiter=self._head.separator,
-                newlines_in_values=True,
+                newlines_in_values=self._quoted,
                 ignore_empty_lines=False,
                 invalid_row_handler=keep,
             ),
             convert_options=pa_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names},
+                column_types={name: pa.string() for name in self._names},
                 strings_can_be_null=False,
             ),
         )
-        with reader:
-            yield from reader
-
-    def _numbered(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """Give each row its number, and put the odd rows that stand between them in their places."""
+        cells = pl.DataFrame(pl.from_arrow(table))
         first = self._next_number
-        between = 0
-        numbers_odd = [number for number, _ in self._odd]
-        while (count := bisect.bisect_left(numbers_odd, first + cells.height + between)) > between:
-            between = count
-        numbers = np.arange(first, first + cells.height + between, dtype=np.int64)
-        if between:
-            numbers = np.setdiff1d(numbers, np.array(numbers_odd[:between], np.int64), assume_unique=True)
-        self._next_number = first + cells.height + between
+        self._next_number += cells.height + len(odd)
+        numbers = np.arange(first, self._next_number, dtype=np.int64)
+        odd = [(first - 1 + number, text) for number, text in odd]
+        if odd:
+            numbers = np.setdiff1d(numbers, np.array([number for number, _ in odd], np.int64), assume_unique=True)
         self._refuse_swallowed_rows(cells, numbers)
         frame = cells.with_columns(_row=pl.Series(numbers, dtype=pl.Int64), _fault=pl.lit(None, pl.String))
-        if between:
-            odd = self._odd_rows(self._odd[:between])
-            del self._odd[:between]
-            frame = pl.concat([frame, odd]).sort("_row")
-        return frame
-
-    def _left_over(self) -> pl.DataFrame:
-        odd = self._odd.copy()
-        self._odd.clear()
-        return self._odd_rows(odd)
+        return pl.concat([frame, self._odd_rows(odd)]).sort("_row") if odd else frame
 
     def _odd_rows(self, odd: list[tuple[int, str]]) -> pl.DataFrame:
         """Rows with another number of cells: too many cells that are all empty do no harm, all else is a fault."""
@@ -210,7 +192,8 @@ class _Rows:
         cells: list[list[str]] = []
         faults: list[str | None] = []
         for number, text in odd:
-            row = next(csv.reader([text], delimiter=self._head.separator), list[str]())
+            with _cells_of_any_length():
+                row = next(csv.reader([text], delimiter=self._head.separator), list[str]())
             if self._titled and len(row) == 1:
                 row += [""] * (len(names) - 1)
             harmless = not any(cell.strip() for cell in row[len(names) :]) and len(row) >= len(names)
@@ -278,13 +261,20 @@ def _open_at_the_end(lines: Iterator[str], separator: str) -> int | None:
     """Number of the last row, if a quotation mark in it is still open: then a line put behind it becomes part of it."""
     sentinel = "\x1e"
     number, last = 0, list[str]()
-    limit = csv.field_size_limit(1 << 30)
-    try:
+    with _cells_of_any_length():
         for row in csv.reader(_then(lines, sentinel), delimiter=separator):
             number, last = number + 1, row
+    return None if last == [sentinel] else number
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Python's reader has a limit for all of the process; ours is that of a row."""
+    limit = csv.field_size_limit(_ROW_BYTES_MAX)
+    try:
+        yield
     finally:
         csv.field_size_limit(limit)
-    return None if last == [sentinel] else number
 
 
 def _then(lines: Iterator[str], last: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ import polars as pl
 from producers.readers.chunk import Chunk
 from producers.readers.encoding import look_through
 from producers.readers.layout import Layout
-from producers.readers.nested import Row, flat, parse_path, rows_at
+from producers.readers.nested import Row, flat, levels_of, parse_path, rows_at
 from producers.readers.source import Source, whole
 from producers.readers.stream import Utf8Stream
 from schemas.errors import InputError
@@ -96,7 +96,7 @@ def _rows_of(document: Any, layout: Layout, doing: str) -> tuple[list[Row | None
                 f"{doing}: the mapping's rows are at {layout.rows}, and the file has no {path[0]}; check that it is "
                 "the right one"
             )
-        return list(rows_at(document, path)), title
+        return list(rows_at(document, path, levels_of(document, path))), title
     if isinstance(document, list):
         return [flat(item) for item in document], title
     arrays = dict(_arrays(document, ""))

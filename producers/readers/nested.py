@@ -1,15 +1,18 @@
 """Rows out of nested values: one agreement with many parties is as many rows, each with what the agreement says.
 
 A path names the arrays on the way, `data.list[].parties[]`; the brackets of the last may be left out. What the
-objects on the way say beside the path is carried down into each row. Where an inner object has a member of the same
-name, the outer one is called by its place: `list.id`. An object with an empty array is a row of its own, without
-what the array would have said, so that it is counted and not lost.
+objects on the way say beside the path is carried down into each row, under its own name. Where objects further in have
+a member of that name, it is called by its place instead, `list.id` (`outer.id` for what stands at the very outside),
+also in rows in which the inner one is missing: an agreement's number is never taken for a party's. An object with an
+empty array is a row of its own, without what the array would have said, so that it is counted and not lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 Row = dict[str, str]
+Levels = Sequence[AbstractSet[str]]  # names of the members at each step of a path, the outermost first
 
 
 def parse_path(path: str) -> list[str]:
@@ -17,36 +20,48 @@ def parse_path(path: str) -> list[str]:
     return [part.removesuffix("[]") for part in path.split(".") if part.removesuffix("[]")]
 
 
-def rows_at(value: Any, path: list[str]) -> Iterator[Row | None]:
-    """All rows below a value; None for what should be an object and is none."""
-    yield from _below(value, path, [], "")
+def levels_of(value: Any, path: list[str]) -> list[set[str]]:
+    """Names of the members of all objects at each step of the path."""
+    levels = [set[str]() for _ in range(len(path) + 1)]
+    _collect(value, path, levels)
+    return levels
 
 
-def _below(value: Any, path: list[str], carried: list[tuple[str, Row]], place: str) -> Iterator[Row | None]:
+def _collect(value: Any, path: list[str], levels: list[set[str]]) -> None:
     if isinstance(value, list):
         for item in value:
-            yield from _below(item, path, carried, place)
-    elif not path:
-        own = flat(value)
-        yield None if own is None else _joined(own, carried)
+            _collect(item, path, levels)
+    elif isinstance(value, dict):
+        levels[len(levels) - 1 - len(path)].update(value)
+        if path:
+            _collect(value.get(path[0]), path[1:], levels)
+
+
+def rows_at(value: Any, path: list[str], levels: Levels, place: str = "outer") -> Iterator[Row | None]:
+    """All rows below a value; None for what should be an object and is none."""
+    yield from _below(value, path, levels, {}, place)
+
+
+def _below(value: Any, path: list[str], levels: Levels, carried: Row, place: str) -> Iterator[Row | None]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _below(item, path, levels, carried, place)
     elif not isinstance(value, dict):
         yield None
+    elif not path:
+        yield (flat(value) or {}) | carried
     else:
-        beside = flat({name: member for name, member in value.items() if name != path[0]}) or {}
+        further_in = set[str]().union(*levels[len(levels) - len(path) :])
+        known = dict(carried)
+        for name, member in value.items():
+            if name != path[0]:
+                own = f"{place}.{name}" if name in further_in else name
+                known |= flat({own: member}) or {}
         inner = value.get(path[0])
         if inner in (None, "", [], {}):
-            yield _joined(beside, carried)
+            yield known
         else:
-            yield from _below(inner, path[1:], [*carried, (place, beside)], path[0])
-
-
-def _joined(own: Row, carried: list[tuple[str, Row]]) -> Row:
-    """The row with what the objects above it say; of one name the nearest keeps it, the others get their place."""
-    row = dict(own)
-    for place, beside in reversed(carried):
-        for name, cell in beside.items():
-            row.setdefault(f"{place}.{name}" if name in row and place else name, cell)
-    return row
+            yield from _below(inner, path[1:], levels, known, path[0])
 
 
 def flat(item: Any) -> Row | None:

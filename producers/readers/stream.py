@@ -1,7 +1,6 @@
 """The text of a file as UTF-8, whatever it was encoded in."""
 
 import codecs
-import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -42,17 +41,24 @@ class Utf8Stream:
 
     def lines(self) -> Iterator[str]:
         """The text line by line, each with its line feed, whichever way the file ends its lines."""
-        rest = ""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        begun: list[str] = []  # pieces of the line that goes on in the next block
+        held = False  # the block ended with a CR, whose LF may be in the next one
         while block := self.read(BLOCK_BYTES):
-            text = rest + decoder.decode(block)
-            held = text.endswith("\r")  # its line feed may be in the next block
-            *lines, rest = re.split(r"\r\n|\r|\n", text[:-1] if held else text)
-            rest += "\r" if held else ""
-            for line in lines:
-                yield line + "\n"
-        if rest:
-            yield rest
+            text = ("\r" if held else "") + decoder.decode(block)
+            held = text.endswith("\r")
+            if "\r" in text:
+                text = text[: len(text) - held].replace("\r\n", "\n").replace("\r", "\n")
+            first, *others = text.split("\n")
+            begun.append(first)
+            if others:
+                yield "".join(begun) + "\n"
+                begun = [others.pop()]
+                for line in others:
+                    yield line + "\n"
+        rest = "".join(begun)
+        if rest or held:
+            yield rest + ("\n" if held else "")
 
     def push_back(self, head: bytes) -> None:
         """Give bytes again that were read."""

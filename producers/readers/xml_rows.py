@@ -7,6 +7,7 @@ that multiply or that read other files. Without a path in the mapping, rows are 
 import xml.parsers.expat as expat
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ from producers.readers.encoding import look_through
 from producers.readers.header import COLUMNS_MAX
 from producers.readers.json_rows import all_names, check_members, chunk_of_rows
 from producers.readers.layout import Layout
-from producers.readers.nested import Row, parse_path, rows_at
+from producers.readers.nested import Levels, Row, parse_path, rows_at
 from producers.readers.source import Source
 from producers.readers.stream import Utf8Stream
 from schemas.errors import InputError
@@ -42,8 +43,12 @@ def read_xml(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]
             path, inner = _row_path(Utf8Stream(raw, text).read(_HEAD_BYTES), layout, source)
         names: list[str] = []
         number = 1
+        levels = list[AbstractSet[str]]()
+        if inner:  # what the elements further in are called is known only at the end of the file
+            with source.open() as (raw, _):
+                levels = _levels(Utf8Stream(raw, text), path, inner)
         with source.open() as (raw, disk):
-            rows = _rows(Utf8Stream(raw, text), path, inner)
+            rows = _rows(Utf8Stream(raw, text), path, inner, levels)
             while taken := list(islice(rows, chunk_rows)):
                 first = not names
                 names = all_names(names, taken)
@@ -121,6 +126,8 @@ class _Members:
         name = _local(name)
         if self._path:
             self.members.setdefault(tuple(self._path), Counter())[name] += 1
+        if len(self.members) > COLUMNS_MAX:
+            raise _Forbidden(f"it has more than {COLUMNS_MAX:,} different elements")
         self._path.append(name)
         if len(self._path) > _DEPTH_MAX:
             raise _Forbidden(f"its elements are nested more than {_DEPTH_MAX} deep")
@@ -128,13 +135,24 @@ class _Members:
         own.update(f"@{_local(attribute)}" for attribute in attributes)
 
 
-def _rows(stream: Utf8Stream, path: Path, inner: list[str]) -> Iterator[Row | None]:
+def _levels(stream: Utf8Stream, path: Path, inner: list[str]) -> list[AbstractSet[str]]:
+    """Names of the members at each step from the path to the rows."""
+    seen = _Members()
+    parser = seen.parser()
+    while block := stream.read(_PARSED_BYTES):
+        parser.Parse(block, False)
+    parser.Parse(b"", True)
+    steps = [(*path, *inner[:taken]) for taken in range(len(inner) + 1)]
+    return [set(seen.members.get(step, ())) for step in steps]
+
+
+def _rows(stream: Utf8Stream, path: Path, inner: list[str], levels: Levels) -> Iterator[Row | None]:
     """The rows of all elements at the path, and of what is nested in them."""
     builder = _Builder(path)
     while block := stream.read(_PARSED_BYTES):
         builder.parser.Parse(block, False)
         for element in builder.take():
-            yield from rows_at(element, inner)
+            yield from rows_at(element, inner, levels, path[-1])
     builder.parser.Parse(b"", True)
 
 
