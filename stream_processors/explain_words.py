@@ -34,6 +34,7 @@ REASONS_ZH: dict[str, str] = {
     "subject_unresolved": "该行没有可以确认组织身份的标识",
     "subject_placeholder": "标识是占位符，不是组织的代码",
     "subject_code_invalid": "组织代码未通过校验（{detail}）",
+    "subject_is_authority": "该行的标识是作出决定的机关的代码，不是主体的代码",
     "subject_codes_disagree": "同一行的两个标识属于不同的组织",
     "category_unknown": "类别不在目录中",
     "operation_unknown": "操作类型未知",

@@ -189,7 +189,8 @@ def test_what_is_unknown_is_one_sentence(anywhere, capsys, what, said):
     assert captured.out == ""
 
 
-def test_when_nobody_answers_it_is_one_sentence(platform, environment, capsys):
+def test_when_nobody_answers_it_is_one_sentence(platform, environment, capsys, monkeypatch):
+    monkeypatch.setattr("stream_processors.explain_sources._ASK_SECONDS", 0.5)
     environment(replace(platform.settings, bootstrap_servers="127.0.0.1:9"))
     assert answer(["explain", f"{SUBMISSION}:2"]) == 75
     assert "127.0.0.1:9" in capsys.readouterr().err

@@ -298,7 +298,8 @@ def test_when_nothing_is_there_it_is_said(platform, environment, capsys):
     assert "nothing to redrive" in capsys.readouterr().out
 
 
-def test_when_neither_store_nor_broker_answers_it_is_one_sentence(environment, platform, capsys, tmp_path):
+def test_when_neither_store_nor_broker_answers_it_is_one_sentence(environment, platform, capsys, monkeypatch):
+    monkeypatch.setattr("stream_processors.kafka._ASK_SECONDS", 0.5)
     environment(replace(platform.settings, bootstrap_servers="127.0.0.1:9", clickhouse_url="http://127.0.0.1:9"))
     assert answer(["quarantine", "list"]) == 75
     assert "asking the broker at 127.0.0.1:9" in capsys.readouterr().err
