@@ -229,13 +229,20 @@ class StoreLane:
         self._uncommitted = {}
 
     def _tell_lag(self, source: Source) -> None:
-        """From what the client knows already, asking nobody. A transaction's marker at the end is no message."""
+        """From what the client knows already, asking nobody. A transaction's marker at the end is no message.
+
+        While ClickHouse is away nothing is fetched, and the client learns of no new end: then Kafka is asked.
+        """
         if time.monotonic() - self._lag_told_at < _LAG_EVERY_SECONDS:
             return
         self._lag_told_at = time.monotonic()
         lag: dict[Place, int] = {}
+        asking = self._away
         for place in source.consumer.position(source.consumer.assignment()):
-            _, end = source.consumer.get_watermark_offsets(place, cached=True)
+            end = _end_of(source, place) if asking else None
+            asking = end is not None
+            if end is None:
+                _, end = source.consumer.get_watermark_offsets(place, cached=True)
             begun = self._inserted.get((place.topic, place.partition), place.offset)
             if end >= 0 and begun >= 0:
                 lag[place.topic, place.partition] = max(0, end - begun - 1)
@@ -319,6 +326,15 @@ class StoreLane:
             "the table parked has its position, its bytes are in Kafka",
             messages=parked.num_rows,
         )
+
+
+def _end_of(source: Source, place: TopicPartition) -> int | None:
+    """The end of the partition by Kafka's own word; None where it does not answer soon."""
+    try:
+        _, end = source.consumer.get_watermark_offsets(place, timeout=1.0, cached=False)
+    except KafkaException:
+        return None
+    return end
 
 
 def _positions(positions: Mapping[Place, int]) -> Batch:
