@@ -1,4 +1,4 @@
-"""Writes `reference.md` and a page for each mapping from what is declared once; `check` says whether one is stale."""
+"""Writes what follows from declarations: reference.md, a page for each mapping, alerts, dashboard; finds it stale."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,9 +18,6 @@ from schemas.topics import topics
 PAGE = Path(__file__).parent / "reference.md"
 
 
-def written() -> dict[Path, str]:
-    """Every file that is written of declarations, and what should stand in it."""
-    return {PAGE: page(), alerts.FILE: alerts.page(), dashboard.FILE: dashboard.page()}
 MAPPINGS = Path(__file__).parent / "mappings"
 
 
@@ -102,41 +99,45 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     return "\n".join(lines) + "\n"
 
 
-def pages() -> dict[Path, str]:
-    """Every generated page and what it must say."""
-    return {PAGE: page()} | {MAPPINGS / f"{m.name}.md": mapping_page(m) for m in mapping.mappings(Settings())}
+def written() -> dict[Path, str]:
+    """Every file that is written of declarations, and what should stand in it."""
+    return {
+        PAGE: page(),
+        alerts.FILE: alerts.page(),
+        dashboard.FILE: dashboard.page(),
+        **{MAPPINGS / f"{m.name}.md": mapping_page(m) for m in mapping.mappings(Settings())},
+    }
 
 
 def stale() -> list[Path]:
-    """Generated pages that are missing, say something else, or are about a mapping that is gone."""
-    wanted = pages()
+    """Files that are missing or say something else, and pages of mappings that are gone."""
+    wanted = written()
     differing = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     return differing + [path for path in sorted(MAPPINGS.glob("*.md")) if path not in wanted]
 
 
 def write() -> None:
-    """Renew every page, and remove those of mappings that are gone."""
-    MAPPINGS.mkdir(exist_ok=True)
-    wanted = pages()
+    """Renew every file, and remove the pages of mappings that are gone."""
+    wanted = written()
     for path in MAPPINGS.glob("*.md"):
         if path not in wanted:
             path.unlink()
     for path, text in wanted.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
 
 
 def main(arguments: list[str]) -> int:
     """`write` renews the files, `check` exits 1 when one is stale."""
     if arguments == ["write"]:
-        for file, text in written().items():
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(text, "utf-8")
+        write()
         return 0
     if arguments == ["check"]:
-        stale = [file for file, text in written().items() if not file.exists() or file.read_text("utf-8") != text]
-        names = ", ".join(f"deploy/{file.relative_to(PAGE.parent)}" for file in stale)
-        print(f"stale: {names}; run make docs" if stale else "deploy: reference, alerts and dashboard are fresh")
-        return 1 if stale else 0
+        found = [f"{path.parent.name}/{path.name}" for path in stale()]
+        print(
+            f"stale: {', '.join(found)}; run make docs" if found else "deploy: what is written of declarations is fresh"
+        )
+        return 1 if found else 0
     print("usage: python -m deploy.reference write | check", file=sys.stderr)
     return 2
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from producers.formats import fold
 
-_TABLE = Path(__file__).parent / "header_words.csv"
+TABLE = Path(__file__).parent / "header_words.csv"
 _REPRESENTATIVE = "representative"
 _PART_OF_AT_MOST = 40  # characters; a longer text that holds a word of a header is a sentence
 
@@ -48,13 +48,13 @@ class HeaderWords:
 
     def recognise(self, header: str) -> Recognised | None:
         """The meaning of a header as printed; None where no word of it is known."""
-        folded = _folded(header)
-        for spelling in (folded, _undoubled(folded)):
+        plain = folded(header)
+        for spelling in (plain, _undoubled(plain)):
             if spelling in self.exact:
                 return Recognised(self.exact[spelling], True)
-        if len(folded) > _PART_OF_AT_MOST:
+        if len(plain) > _PART_OF_AT_MOST:
             return None
-        hits = [meaning for part, meaning in self.parts if part in folded or part in _undoubled(folded)]
+        hits = [meaning for part, meaning in self.parts if part in plain or part in _undoubled(plain)]
         if not hits:
             return None
         return Recognised(_REPRESENTATIVE if _REPRESENTATIVE in hits else hits[0], False)
@@ -62,7 +62,7 @@ class HeaderWords:
     def category(self, texts: Sequence[str]) -> str | None:
         """The category at which most headers and titles hint; None where none does, or two do so equally."""
         votes: dict[str, int] = {}
-        for header in map(_folded, texts):
+        for header in map(folded, texts):
             for category in {category for part, category in self.categories if part in header}:
                 votes[category] = votes.get(category, 0) + 1
         best = sorted(votes, key=lambda category: -votes[category])[:2]
@@ -78,29 +78,29 @@ def header_words() -> HeaderWords:
     parts: list[tuple[str, str]] = []
     categories: list[tuple[str, str]] = []
     cells: dict[str, list[tuple[str, ...]]] = {}
-    lines = (line for line in _TABLE.read_text("utf-8").splitlines() if not line.startswith("#"))
+    lines = (line for line in TABLE.read_text("utf-8").splitlines() if not line.startswith("#"))
     for row in csv.DictReader(lines):
         words = tuple(row["words"].split("|"))
         meaning = row["meaning"]
         match row["match"]:
             case "exact":
-                exact |= {_folded(word): meaning for word in words if _folded(word)}
+                exact |= {folded(word): meaning for word in words if folded(word)}
             case "within":
-                parts += [(_folded(word), meaning) for word in words]
+                parts += [(folded(word), meaning) for word in words]
             case "category":
-                categories += [(_folded(word), meaning.removeprefix("category.")) for word in words]
+                categories += [(folded(word), meaning.removeprefix("category.")) for word in words]
             case "cell":
                 cells.setdefault(meaning, []).append(words)
             case other:
-                raise ValueError(f"reading {_TABLE.name}: {other} is no way to match")
+                raise ValueError(f"reading {TABLE.name}: {other} is no way to match")
     return HeaderWords(exact, sorted(parts, key=lambda part: -len(part[0])), categories, cells)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """As headers are compared, and without accents, which many exports lose."""
     return "".join(letter for letter in unicodedata.normalize("NFKD", fold(text)) if not unicodedata.combining(letter))
 
 
-def _undoubled(folded: str) -> str:
+def _undoubled(plain: str) -> str:
     """行行政政处处罚罚, as some pages print bold headers: each character twice."""
-    return folded[::2] if len(folded) % 2 == 0 and folded[::2] == folded[1::2] else folded
+    return plain[::2] if len(plain) % 2 == 0 and plain[::2] == plain[1::2] else plain

@@ -97,6 +97,8 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def _case(doing: str, entry: Any, row: Dict[str, str], title: tuple[str, ...]) -> Case:
+    if not isinstance(entry, dict):
+        raise InputError(f"{doing}: it must be a table, [[case]]")
     unknown = [key for key in entry if key not in _KEYS]
     if unknown:
         raise InputError(f"{doing}: {unknown[0]} is no part of a case; it has {', '.join(_KEYS)}")
@@ -111,6 +113,8 @@ def _case(doing: str, entry: Any, row: Dict[str, str], title: tuple[str, ...]) -
         raise InputError(f"{doing}: event and events exclude each other")
     if events is None and not reason:
         raise InputError(f"{doing}: it must say event, events or reason")
+    if events is not None and not (isinstance(events, list) and all(isinstance(event, dict) for event in events)):
+        raise InputError(f"{doing}: event must be a table of fields, events must be a list of tables")
     for event in events or ():
         for name in event:
             if name not in _FIELDS:

@@ -17,7 +17,7 @@ from schemas.schemes import SCHEMES
 
 _DOCS = {field.name: field.doc for field in CREDIT_EVENT.fields}
 _SPLITS = {"list": "several values, joined by ; 、 , / + or a line break", "provisions": "the laws that the text cites"}
-_DATES: Mapping[DateStyle, str] = {
+DATES: Mapping[DateStyle, str] = {
     "ymd": "the year first, in any spelling",
     "dmy": "the day first",
     "mdy": "the month first",
@@ -157,7 +157,7 @@ def _reading(reading: Reading, rule: FieldRule) -> Iterator[str]:
         return
     match rule.kind:
         case "date" | "timestamp":
-            yield f"a date, {_DATES[reading.date]}"
+            yield f"a date, {DATES[reading.date]}"
             if reading.unlimited:
                 yield "长期, 永久, 2099-12-31 and later mean without end"
         case "amount":

@@ -15,7 +15,7 @@ from producers.formats.lists import split_list
 from schemas.persons import screen
 from schemas.schemes import SCHEMES, SubjectTables, read_identifier
 
-_DISTINCT_READ = 1_000  # identifiers are read one by one: so many of a column are enough to know it
+_DISTINCT_READ = 300  # identifiers are read one by one: so many of a column are enough to know it
 _WORDS_MOST = 30
 _WORD_LONGEST = 12
 _DOCUMENT = re.compile(r"[〔\[【(（﹝]\s*(?:19|20)\d\d\s*[〕\]】)）﹞].*\d|字\s*第?.*\d+\s*号|^\d{3}(?:-\d+){2,}$")
@@ -142,13 +142,10 @@ def _identifiers(counts: pl.DataFrame, tables: SubjectTables) -> dict[str, float
     """Scheme -> share of the cells, as if the column were of that scheme; `?` counts what nobody said the kind of."""
     sample = counts.head(_DISTINCT_READ)
     total = int(str(sample["count"].sum()))
+    numbers = [(text, count) for text, count in sample.iter_rows() if len(text) <= 40 and re.search(r"\d", text)]
     shares: dict[str, float] = {}
     for scheme in ("?", *SCHEMES):
-        good = sum(
-            count
-            for number, count in sample.iter_rows()
-            if len(number) <= 40 and read_identifier(f"{scheme}:{number}", tables).state == "good"
-        )
+        good = sum(count for number, count in numbers if read_identifier(f"{scheme}:{number}", tables).state == "good")
         shares[scheme] = good / total if total else 0.0
     return shares
 

@@ -3,6 +3,7 @@
 The case is made up from a table of cells that are nobody's; no cell of the file goes into it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,7 @@ _AGREES = (
     'agrees = { column = "content", pattern = \'(?:罚款(?:人民币|金额)?[:：]?)'
     "([0-9.,]{1,18}\\s?万?元|[零一二三四五六七八九十百千万两壹贰叁肆伍陆柒捌玖拾佰仟]{1,16}元)' }"
 )
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,19 @@ def _persons(made: Draft) -> Iterator[str]:
             yield f"  {quoted(_unnumbered(header))},  # {why}"
         yield "]"
     if "party_class" in made.uses:
-        words = [word for group in header_words().cells["natural_person"] for word in group]
+        words = _in_script_of(made.uses["party_class"][0].look.header, "natural_person")
         yield f"words.party_class = [{', '.join(map(quoted, words))}]"
     if made.category.name == "penalty" and "classes" in made.uses:
         column = "classes" if len(made.uses["classes"]) == 1 else "class_1"
         words = [word for group in header_words().cells["detention"] for word in group]
         yield f"words.{column} = [{', '.join(map(quoted, words))}]  # only persons are detained"
+
+
+def _in_script_of(header: str, meaning: str) -> list[str]:
+    """The words of a meaning that may stand under a header: Chinese ones under a Chinese header or a column code."""
+    latin = not _CHINESE.search(header) and not re.fullmatch("[A-Z]+_[A-Z_]+", header)
+    words = [word for group in header_words().cells[meaning] for word in group]
+    return [word for word in words if (_CHINESE.search(word) is None) == latin]
 
 
 def _fields(made: Draft) -> Iterator[str]:
