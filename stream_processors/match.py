@@ -1,7 +1,7 @@
 """Which rules speak about which records: one columnar question for each rule, asked of a whole batch. Pure.
 
-A rule speaks about a record that is valid, of its categories, decided within the days of its pack, and holding the words
-that it asks for. What follows is a case; a match puts nothing in force.
+A rule speaks about a record that is valid, of its categories, decided within the days of its pack, and holding the
+words that it asks for. What follows is a case; a match puts nothing in force.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -28,7 +29,7 @@ from schemas.settings import Settings
 from schemas.topics import CASES, IN_FORCE, MEASURES, RECORDS
 from stream_processors.cases.facts import Facts, Told, from_json, to_json
 from stream_processors.cases.inputs import Ceased, Input, inputs, relevant
-from stream_processors.cases.judge import Case, judge
+from stream_processors.cases.judge import judge
 from stream_processors.cases.rows import heartbeat_row, measure_row
 from stream_processors.cases.transitions import after_telling, transitions
 from stream_processors.kafka import Batch, end_offsets, read_all
@@ -221,7 +222,7 @@ class Cases:
         if not self._partitions:
             return
         end_offsets(self._settings, CASES, partitions=self._partitions)
-        newest: dict[tuple[int, str], tuple[date | None, str]] = {}
+        newest: dict[tuple[int, str], tuple[Any, Any]] = {}
         for batch in read_all(self._settings, CASES, only=self._partitions, between=keep_alive):
             decoded = codec.decode(SUBJECT_CASES, batch.values)
             if decoded.faults or decoded.unknown:
@@ -251,13 +252,18 @@ class Cases:
             heapq.heappush(self._due.setdefault(partition, []), (day, key))
         for partition in {partition for partition, _ in self._overlay}:
             self._metric("xinliu_state_rows", (str(partition),), len(self._held[partition]))
-        self._overlay, self._judged_next, self._taken_due = {}, [], []
+        self._forget()
+
+    def _forget(self) -> None:
+        self._overlay.clear()
+        self._judged_next.clear()
+        self._taken_due.clear()
 
     def aborted(self) -> None:
         for partition, day, key in self._taken_due:
             if partition in self._due:
                 heapq.heappush(self._due[partition], (day, key))
-        self._overlay, self._judged_next, self._taken_due = {}, [], []
+        self._forget()
         self._beat_at = 0.0
 
     def unknown_schemas(self) -> list[tuple[int, int]]:

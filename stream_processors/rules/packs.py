@@ -1,6 +1,7 @@
 """Reads the packs and checks them: which rules there are, which packs they stand in, which categories they speak of.
 
-Each fault of a pack is one sentence with the place in the file. Non-goal: deciding anything; see `stream_processors.match`.
+Each fault of a pack is one sentence with the place in the file. Non-goal: deciding anything, see
+`stream_processors.match`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Packs:
 
 @cache
 def load_packs(directory: Path | None = None) -> Packs:
-    """The shipped packs, or those of a folder in their place. Raises ConfigurationError for a fault, in one sentence."""
+    """The shipped packs, or those of a folder in their place; ConfigurationError says a fault in one sentence."""
     rules: dict[str, Rule] = {}
     conditions: dict[str, Mapping[str, tuple[str, ...]]] = {}
     for path in sorted((directory or _SHIPPED).glob("*.toml")):
