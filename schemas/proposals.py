@@ -13,7 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, islice, product
 from typing import Any
 
+import polars as pl
+
 from schemas.documents import number_in_title
+from schemas.normalise import document_numbers
 from schemas.personal_numbers import looks_like_resident_id, looks_like_resident_id_15, personal_number_as_code
 from schemas.reference import Reference
 from schemas.schemes import SubjectTables, read_identifier, scope_of, subject_tables
@@ -80,7 +83,7 @@ def accepted(event: Mapping[str, Any], proposal: Proposal) -> dict[str, Any]:
 
 
 def _document_number(written: str) -> list[Proposal]:
-    number = number_in_title(written)
+    number = number_in_title(document_numbers(pl.Series([written])).item())
     if number is None:
         return []
     return [
@@ -239,7 +242,7 @@ def _possible_characters(code: str) -> Iterator[str]:
 
 
 def _choices(place: int, character: str) -> str:
-    digits_only = 2 <= place < 8
+    digits_only = 1 <= place < 8  # category and region
     possible = character.isdigit() if digits_only else character in ALPHABET
     if place == ORGANISATION_CODE.stop - 1:  # its check character is a digit or X
         digits_only, possible = True, character.isdigit() or character == "X"

@@ -1,4 +1,4 @@
-"""The catalogue of dirt: 52 kinds that real files hold, each with what becomes of it, through file, mapping and examine."""
+"""The catalogue of dirt: 52 kinds that real files hold, each with what becomes of it, from file to examine."""
 
 import re
 from collections.abc import Callable
