@@ -227,9 +227,8 @@ class Cases:
             decoded = codec.decode(SUBJECT_CASES, batch.values)
             if decoded.faults or decoded.unknown:
                 raise Stop("restoring from credit.cases: a message is of no known version; deploy a newer version")
-            keys, days, texts = (decoded.batch[name].to_pylist() for name in ("subject_key", "as_of", "facts"))
-            for partition, key, day, text in zip(batch.partitions.tolist(), keys, days, texts, strict=True):
-                newest[partition, key] = (day, text)
+            for partition, row in zip(batch.partitions.tolist(), decoded.batch.to_pylist(), strict=True):
+                newest[partition, row["subject_key"]] = (row["as_of"], row["facts"])
         self._held = {partition: {} for partition in self._partitions}
         self._due = {partition: [] for partition in self._partitions}
         for (partition, key), (day, text) in newest.items():
