@@ -219,7 +219,11 @@ def fill(rule: FieldRule, cells: Cells) -> Filled:
     unreadable = cells.none()
     unknown = cells.none()
     for reading in (reading for reading in rule.readings if reading.columns):
-        parsed = _read(reading, kind, cells)
+        texts = _template(reading.template, cells) if reading.template else cells.text(reading.column)
+        if texts.str.len_bytes().sum() == 0:  # a column that is not there, or that nobody fills in
+            values = _blank(kind, cells.height) if values is None else values
+            continue
+        parsed = _read(reading, kind, texts, cells)
         if reading.codes is not None:
             unknown = unknown | parsed.unreadable
         else:
@@ -243,10 +247,7 @@ def fill(rule: FieldRule, cells: Cells) -> Filled:
     return Filled(_without_nulls(kind, values).rename(rule.name), faults)
 
 
-def _read(reading: Reading, kind: Kind, cells: Cells) -> Parsed:
-    texts = _template(reading.template, cells) if reading.template else cells.text(reading.column)
-    if texts.str.len_bytes().sum() == 0:  # a column that is not there, or that nobody fills in
-        return Parsed(_blank(kind, cells.height), cells.none())
+def _read(reading: Reading, kind: Kind, texts: pl.Series, cells: Cells) -> Parsed:
     unreadable: pl.Series | None = None
     if holds(texts, _LOST):
         unreadable = texts.str.contains(_LOST, literal=True)
@@ -353,11 +354,12 @@ def _without_nulls(kind: Kind, values: pl.Series) -> pl.Series:
 def _disagrees(agreement: Agreement, cells: Cells, amounts: pl.Series) -> pl.Series:
     """Rows whose text states exactly one amount, and another than the amount column's."""
     statements = cells.text(agreement.column)
-    if statements.str.len_bytes().sum() == 0:
+    stating = (amounts.is_not_null() & (statements != "")).arg_true()
+    if len(stating):
+        only = statements.gather(stating).str.count_matches(agreement.pattern) == 1
+        stating = stating.filter(only)
+    if len(stating) == 0:
         return cells.none()
-    stated = statements.str.extract_all(agreement.pattern)
-    only = pl.select(
-        pl.when(stated.list.len() == 1).then(stated.list.first().str.extract(agreement.pattern)).otherwise(pl.lit(""))
-    ).to_series()
-    other = parse_amounts(tidy(only.fill_null("")), "元").values
-    return (other != amounts).fill_null(False)
+    stated = tidy(statements.gather(stating).str.extract(agreement.pattern).fill_null(""))
+    other = parse_amounts(stated, "元").values != amounts.gather(stating)
+    return cells.none().scatter(stating.filter(other.fill_null(False)), True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from mapped_rows import shipped
+from real_sources import SOURCES
 
 from producers.check import Checked, check
 from producers.mapping_file import forbidden
@@ -114,3 +115,18 @@ def test_no_header_that_is_marked_personal_in_real_templates_can_be_mapped():
     allowed = {row["header"] for row in personal if not (forbidden(row["header"]) or forbidden(row["column_code"]))}
     # Mixed columns: they may hold an organisation's name or code, and the guard reads their cells.
     assert allowed == {"失信被执行人姓名/名称", "身份证号码/组织机构代码"}
+
+
+_NAMES_ONLY = ("emission", "drug", "environment", "penalty-platform", "mdb", "us-epa")
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.rows < 1_300], ids=lambda source: source.name)
+def test_every_small_source_is_read_whole_and_a_name_alone_records_nobody(source):
+    found = checked(source.name, source.mapping, source.department)
+    assert found.rows == sum(found.outcomes.values()) == source.rows
+    assert found.outcomes["refused"] == 0
+    if source.mapping.startswith(_NAMES_ONLY) and "popup" not in source.name:
+        assert found.outcomes["good"] == 0
+        assert found.reasons["subject_unresolved"] >= source.rows - 1
+    if source.mapping.startswith("br-"):
+        assert found.outcomes["good"] > 0.93 * source.rows
