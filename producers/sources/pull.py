@@ -35,6 +35,7 @@ from producers.sources.spool import SpooledMapping, SpoolWriter, keep, pack
 from producers.sources.state import Pending, Shelf, State
 from producers.sources.table import open_table
 from schemas.errors import InputError, XinliuError
+from schemas.persons import screen_text
 from schemas.settings import Settings
 
 _CHUNK_ROWS = 20_000
@@ -172,6 +173,7 @@ class _Read:
             try:
                 rows_read = self._copy(reading, writer)
                 end = reading.end()
+                self._refuse_personal(end.watermark)
                 if writer.rows:
                     writer.finish()
                 else:
@@ -202,14 +204,16 @@ class _Read:
         rows_read = 0
         without_watermark = 0
         for rows in reading.rows():
+            # How far the read came only grows: what lies before that now will not be met again either.
+            met_again = ~(rows.places < reading.end().remember_from)
             for start in range(0, len(rows.chunk.rows), _CHUNK_ROWS):
                 chunk = _part(rows.chunk, start)
                 watermarks = rows.watermarks[start : start + _CHUNK_ROWS]
                 lines = pack(chunk.rows, self._order.mapping.apply(chunk))
                 hashes = hashes_of(lines, watermarks)
                 writer.add(keep(lines, ~self._seen.has(hashes)))
-                self._hashes.append(hashes)
-            self._places.append(rows.places)
+                self._hashes.append(hashes[met_again[start : start + _CHUNK_ROWS]])
+            self._places.append(rows.places[met_again])
             without_watermark += int(np.isnan(rows.places).sum())
             rows_read += len(rows.chunk.rows)
             if rows_read > _ROWS_MAX:
@@ -222,6 +226,14 @@ class _Read:
                 f"{without_watermark:,} rows have no watermark; they are read each time, and sent once as they are"
             )
         return rows_read
+
+    def _refuse_personal(self, watermark: str | None) -> None:
+        """A watermark is written down and shown: a column of people's numbers can not be one."""
+        if watermark is not None and screen_text(watermark, is_code=True) is not None:
+            raise InputError(
+                f"pulling {self._order.source.name}: the watermark column holds personal numbers, nothing was sent; "
+                "name another column"
+            )
 
     def _remember(self, watermark: str | None, remember_from: float) -> str:
         """Write down what the next read may meet again; returns the file's name, "" where that is nothing."""

@@ -57,7 +57,7 @@ class Statements(ABC):
         self._preparer = connection.dialect.identifier_preparer
         if source.query:
             # A colon in a text would be taken for a named value; the query may end in a comment.
-            self.origin = f"(\n{source.query.replace(':', chr(92) + ':')}\n) AS source_rows"
+            self.origin = f"(\n{source.query.replace(':', chr(92) + ':')}\n) source_rows"
         else:
             schema, _, table = source.table.rpartition(".")
             self.origin = ".".join(self.quote(name) for name in (schema, table) if name)

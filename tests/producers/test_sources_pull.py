@@ -189,6 +189,14 @@ def _unpacked(content: bytes) -> bytes:
     return lines + b"".join(base64.b64decode(event) for row in events for event in row)
 
 
+def test_people_s_numbers_are_no_watermark(department, tmp_path):
+    with sqlite_table(tmp_path / "a.db", "INTEGER") as connection:
+        insert(connection, [company(1, int(PERSON))])
+    with pytest.raises(InputError, match="the watermark column holds personal numbers"):
+        pull_once(department, table_file(tmp_path))
+    assert not any(PERSON.encode() in _unpacked(path.read_bytes()) for path in files(department))
+
+
 def test_what_the_spool_gives_back_is_what_was_mapped(tmp_path):
     import polars as pl
 

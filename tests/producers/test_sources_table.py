@@ -313,3 +313,16 @@ def test_what_is_wrong_with_a_source_file_is_said_in_one_sentence(tmp_path, cont
         source_file.load(path, {"DB": "geheim"})
     assert words in str(said.value)
     assert "geheim" not in str(said.value)
+
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "cases" / "sources").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_the_examples_can_be_used_as_they_are(path):
+    environ = {"PENALTIES_DB": "postgresql://reader:geheim@db.example/penalties", "HONOURS_TOKEN": "geheim"}
+    read = source_file.load(path, environ)
+    assert read.name in (path.stem, "honours")
+    assert "geheim" not in repr(read)
+    with pytest.raises(InputError, match="which is not set"):
+        source_file.load(path, {})
