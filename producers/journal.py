@@ -27,6 +27,7 @@ SENT_SCHEMA = pl.Schema({"row": pl.Int32, "part": pl.Int32, "reason": pl.String,
 """One line for each event that was sent (`reason` empty) and for each that was refused at the adapter."""
 
 _READ_BYTES = 1 << 20
+_STOPPED = ".stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,9 @@ class Journal:
     def prune(self, now_ms: int) -> None:
         """Remove what is older than any receipt."""
         for path in self._folder.iterdir():
-            if path.is_file() and path.stat().st_mtime * 1000 < now_ms - KEPT_MS:  # folders are of pulls
+            if (
+                path.is_file() and path.suffix != _STOPPED and path.stat().st_mtime * 1000 < now_ms - KEPT_MS
+            ):  # folders are of pulls
                 path.unlink(missing_ok=True)
 
     @contextmanager
@@ -197,7 +200,7 @@ class Journal:
         return self._folder / f"{submission}.parquet"
 
     def _stop_file(self, department: str) -> Path:
-        return self._folder / f"{department}.stopped"
+        return self._folder / f"{department}{_STOPPED}"
 
     def _step_file(self, name: str) -> Path:
         return self._folder / f"{name}.step"

@@ -8,7 +8,8 @@ submission when it is sent again; the platform then answers that its rows are re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from datetime import time as time_of_day
 from itertools import chain, islice
@@ -17,11 +18,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
+from producers.breaker import BAD_SHARE_MAX, Judge, Judged, judged_of
 from producers.journal import SENT_SCHEMA, Entry, Journal, key_of, sha256_of
 from producers.kafka import Cluster, Sender, Undelivered, begin_offsets, end_offsets, look, read_up_to
 from producers.mapping import Mapped, Mapping
 from producers.readers import Chunk, progress_total, read
+from producers.receipts import Result, so_far
+from producers.snapshot_base import list_name
+from producers.snapshot_prepare import FullList, Question, SnapshotOrder, bad_sentence, prepare, resumed
 from producers.stamp import Keys, messages, places_of, rows_of
 from schemas import codec, reference
 from schemas.avro import CREDIT_EVENT
@@ -43,6 +49,9 @@ class Order:
         corrects: rows that differ replace what is on record: they are as new as the moment of publishing.
         silence_seconds_max: give up when the platform does not answer for so long.
         step: name of this file's place in a command of several files, empty where it is the only one.
+        snapshot: the file is a full list: what stood in the last one and not in it is withdrawn.
+        bad_share_max: nothing is sent where a larger share of the rows would be set aside.
+        resume: send although a file before this one was bad.
     """
 
     path: Path
@@ -52,6 +61,9 @@ class Order:
     corrects: bool = False
     silence_seconds_max: float = 60.0
     step: str = ""
+    snapshot: SnapshotOrder | None = None
+    bad_share_max: float = BAD_SHARE_MAX
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +71,13 @@ class Progress:
     """Where a run tells how far it is; each may be called often.
 
     Attributes:
+        judged: rows looked at before anything is sent, and how far in the file they end.
         begun: submission, and how many of its events are on the topic already.
         mapped: rows read and mapped so far, and how far in the file they end.
         acknowledged: events that the broker has taken in this run.
     """
 
+    judged: Callable[[int, int], None] = lambda rows, bytes_done: None
     begun: Callable[[str, int], None] = lambda submission, events: None
     mapped: Callable[[int, int], None] = lambda rows, bytes_done: None
     acknowledged: Callable[[int], None] = lambda events: None
@@ -102,17 +116,39 @@ def publish(
     journal = Journal(settings.home)
     journal.prune(_milliseconds(now()))
     key = key_of([cluster.id, order.department, _mapping_name(order), _version_words(order)], content)
-    with journal.lock(key):
+    judge = Judge(order.department, reference.load(settings.reference_dir), _milliseconds(now()))
+    with journal.lock(key), _list_lock(journal, order):
         if order.step and (done := journal.step(order.step)):
             earlier = journal.load(done)
             if earlier[0].key == key:
                 return earlier
+        require_not_stopped(settings, journal, order)
         entry, there = _take_up(settings, order, journal, journal.unfinished(key), cluster.partitions[topic])
+        full_list = None
+        if order.snapshot is None:
+            chunks = _good_chunks(order, judge, chunks)
+        else:
+            question = _question(settings, order, order.snapshot, cluster, content, judge, progress)
+            full_list = None if entry is None else resumed(question, entry.submission)
+            if entry is not None and full_list is None:
+                journal.abandon(entry)  # another list has come in between: what this one says is judged anew
+                entry, there = None, np.zeros(0, np.int64)
+            if entry is None:
+                entry = _new_entry(settings, order, key, content, cluster, now())
+                full_list = prepare(question, entry.submission, entry.event_starts, entry.started_at_ms)
+                about = full_list.about
+                entry = replace(entry, source_version_ms=about.rows_version_ms, snapshot=about.counts)
+                journal.begin(entry)
         if entry is None:
             entry = _new_entry(settings, order, key, content, cluster, now())
             journal.begin(entry)
         progress.begun(entry.submission, len(there))
-        rows, sent = _Run(settings, order, entry, there, now, progress).send(chunks)
+        run = _Run(settings, order, entry, there, now, progress, judge, full_list)
+        rows, sent = run.send(chunks)
+        if full_list is not None:
+            run.send_withdrawals(full_list, content)
+            full_list.finish()
+            sent = run.account()
         entry = journal.finish(entry, rows, sent)
         if order.step:
             journal.note_step(order.step, entry.submission)
@@ -128,9 +164,98 @@ def require_department(settings: Settings, department: str) -> None:
         )
 
 
+@contextmanager
+def _list_lock(journal: Journal, order: Order) -> Iterator[None]:
+    """One full list of a department at a time: each is compared with all of its others."""
+    if order.snapshot is None:
+        yield
+        return
+    with journal.lock(f"snapshots-{order.department}", "another full list of the department"):
+        yield
+
+
+def _question(
+    settings: Settings,
+    order: Order,
+    wanted: SnapshotOrder,
+    cluster: Cluster,
+    content: str,
+    judge: Judge,
+    progress: Progress,
+) -> Question:
+    partitions = cluster.partitions[events_topic(order.department)]
+
+    def sent_places(submission: str, starts: dict[int, int]) -> Keys | None:
+        return _places_there(settings, order, submission, starts, partitions)
+
+    return Question(
+        settings,
+        cluster,
+        order.path,
+        content,
+        order.department,
+        order.mapping,
+        wanted,
+        None if order.as_of is None else _milliseconds(_midnight(order.as_of)),
+        order.bad_share_max,
+        judge,
+        order.silence_seconds_max,
+        sent_places,
+        progress.judged,
+    )
+
+
+def _good_chunks(order: Order, judge: Judge, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks, once their first rows have been looked at; raises InputError where too many would be set aside."""
+    first = list(islice(chunks, 1))
+    if first and order.bad_share_max < 1:
+        judged = judge.first(first[0], order.mapping)
+        if judged.is_bad(order.bad_share_max):
+            what = f"among the first would be set aside, {judged.words}"
+            raise InputError(bad_sentence(f"publishing {order.path}", what, order.bad_share_max))
+    return chain(first, chunks)
+
+
+def require_not_stopped(settings: Settings, journal: Journal, order: Order) -> None:
+    """Raise InputError where the department's last file was bad, by its receipts as far as they have come.
+
+    Raises Retryable where the broker does not tell.
+    """
+    if order.resume:
+        journal.resume(order.department)
+        return
+    last = journal.last_sent(order.department)
+    if last is not None and not last.judged:
+        note_result(journal, last, so_far(settings, last, journal.load(last.submission)[1], order.silence_seconds_max))
+    if (why := journal.stopped(order.department)) is not None:
+        raise InputError(f"publishing {order.path}: nothing was sent; {why}")
+
+
+def note_result(journal: Journal, entry: Entry, result: Result) -> None:
+    """Stop the department where too large a share of this file was set aside; done once, with whatever is known."""
+    if entry.judged:
+        return
+    judged = judged_of(result.rows, result.rejected)
+    if judged.is_bad(entry.bad_share_max):
+        journal.stop(
+            entry.department,
+            f"{entry.department} is stopped because too many rows of its last file were set aside, {judged.words}; "
+            f"xinliu-adapter receipts {entry.submission} lists them; mend the mapping or the files, then publish with "
+            "--resume",
+        )
+        journal.note_judged(entry)
+    elif not result.waiting:
+        journal.note_judged(entry)
+
+
 def _check(order: Order) -> None:
     if order.as_of is not None and order.corrects:
         raise InputError("publishing: --as-of and --corrects exclude each other, both say how new the rows are")
+    if order.snapshot is not None and order.corrects:
+        raise InputError(
+            "publishing: --snapshot and --corrects exclude each other; a full list replaces the last one anyway, and "
+            "--as-of says the day that it is of"
+        )
 
 
 def new_submission(department: str, now: datetime, end: str = "") -> str:
@@ -138,15 +263,14 @@ def new_submission(department: str, now: datetime, end: str = "") -> str:
     return f"{department}-{now.astimezone(_HOME_ZONE):%Y%m%d-%H%M%S}-{end or secrets.token_hex(2)}"
 
 
-def _new_entry(
-    settings: Settings, order: Order, key: str, content: str, cluster: Cluster, now: datetime
-) -> Entry:
+def _new_entry(settings: Settings, order: Order, key: str, content: str, cluster: Cluster, now: datetime) -> Entry:
     topic, receipts = events_topic(order.department), receipts_topic(order.department)
     version = now if order.corrects else None
     if order.as_of is not None:
-        version = datetime.combine(order.as_of, time_of_day(), _HOME_ZONE)
+        version = _midnight(order.as_of)
+    name = order.department if order.snapshot is None else list_name(order.department, order.snapshot.source)
     return Entry(
-        submission=new_submission(order.department, now),
+        submission=new_submission(name, now),
         key=key,
         department=order.department,
         mapping=_mapping_name(order),
@@ -154,8 +278,13 @@ def _new_entry(
         source_version_ms=None if version is None else _milliseconds(version),
         event_starts=end_offsets(settings, topic, cluster.partitions[topic]),
         receipt_starts=end_offsets(settings, receipts, cluster.partitions[receipts]),
+        bad_share_max=order.bad_share_max,
         file_sha256=content,
     )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time_of_day(), _HOME_ZONE)
 
 
 def _mapping_name(order: Order) -> str:
@@ -165,7 +294,8 @@ def _mapping_name(order: Order) -> str:
 def _version_words(order: Order) -> str:
     if order.corrects:
         return "corrects"
-    return "" if order.as_of is None else order.as_of.isoformat()
+    words = "" if order.as_of is None else order.as_of.isoformat()
+    return words if order.snapshot is None else f"{words} full list {order.snapshot.source}"
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -182,13 +312,23 @@ def _take_up(
     nothing = np.zeros(0, np.int64)
     if entry is None:
         return None, nothing
+    places = _places_there(settings, order, entry.submission, entry.event_starts, partitions)
+    if places is None:
+        journal.abandon(entry)
+        return None, nothing
+    return entry, places
+
+
+def _places_there(
+    settings: Settings, order: Order, submission: str, event_starts: dict[int, int], partitions: int
+) -> Keys | None:
+    """Places of a submission's events on the topic; None where retention took some or the topic was made anew."""
     topic = events_topic(order.department)
     begins, ends = begin_offsets(settings, topic, partitions), end_offsets(settings, topic, partitions)
-    starts = {number: entry.event_starts.get(number, 0) for number in range(partitions)}
+    starts = {number: event_starts.get(number, 0) for number in range(partitions)}
     if any(not begins[number] <= starts[number] <= ends[number] for number in starts):
-        journal.abandon(entry)  # retention took some of its events, or the topic was made anew
-        return None, nothing
-    return entry, np.unique(np.concatenate([nothing, *_events_there(settings, order, entry.submission, starts)]))
+        return None
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *_events_there(settings, order, submission, starts)]))
 
 
 def _events_there(settings: Settings, order: Order, submission: str, starts: dict[int, int]) -> list[Keys]:
@@ -234,7 +374,12 @@ class _Run:
         there: Keys,
         now: Callable[[], datetime],
         progress: Progress,
+        judge: Judge,
+        full_list: FullList | None,
     ) -> None:
+        self._judge = judge
+        self._judged = Judged()
+        self._full_list = full_list
         self._order = order
         self._entry = entry
         self._there = there
@@ -247,11 +392,36 @@ class _Run:
         self._sender = Sender(settings, topic, order.silence_seconds_max, progress.acknowledged)
 
     def send(self, chunks: Iterator[Chunk]) -> tuple[int, pl.DataFrame]:
-        """Number of rows, and one line for each event."""
-        try:
+        """Send all rows; returns how many there are, and one line for each event."""
+        with self._failing_in_words():
             for chunk in chunks:
                 self._send_chunk(chunk, self._order.mapping.apply(chunk))
             self._sender.finish()
+        return self._rows, self.account()
+
+    def send_withdrawals(self, full_list: FullList, content: str) -> None:
+        """Each row of the list is acknowledged: send what is withdrawn since it is absent."""
+        with self._failing_in_words():
+            if sha256_of(self._order.path) != content:
+                raise InputError(
+                    f"publishing {self._order.path}: the file has changed while it was sent; nothing was withdrawn"
+                )
+            for events in full_list.withdrawals():
+                self._send(events, None)
+                parts = pl.Series(pl.from_arrow(events.column("source_part")))
+                self._accounts.append(
+                    pl.DataFrame({"row": 0, "part": parts, "reason": "", "detail": ""}, schema=SENT_SCHEMA)
+                )
+            self._sender.finish()
+
+    def account(self) -> pl.DataFrame:
+        """One line for each event and each refusal so far."""
+        return pl.concat(self._accounts)
+
+    @contextmanager
+    def _failing_in_words(self) -> Iterator[None]:
+        try:
+            yield
         except Undelivered as failure:
             raise Retryable(self._sentence(f"the broker stopped answering ({failure})", failure.values)) from failure
         except KeyboardInterrupt:
@@ -265,21 +435,32 @@ class _Run:
                 f"{error}; {self._acknowledged(left)} rows before that were sent as {self._entry.submission}: mend the "
                 "file and publish it whole, these rows then come back as repeats"
             ) from error
-        return self._rows, pl.concat(self._accounts)
 
     def _send_chunk(self, chunk: Chunk, mapped: Mapped) -> None:
+        if self._full_list is None:
+            self._require_good(chunk, mapped)
         self._accounts.append(account_of(chunk.rows, mapped))
         self._rows += len(chunk.rows)
-        out = messages(
-            mapped.events,
-            self._entry.submission,
-            _milliseconds(self._now()),
-            self._entry.source_version_ms,
-            self._there,
-        )
+        events = mapped.events if self._full_list is None else self._full_list.with_reopenings(mapped.events)
+        self._send(events, self._entry.source_version_ms)
+        self._progress.mapped(self._rows, chunk.bytes_done)
+
+    def _require_good(self, chunk: Chunk, mapped: Mapped) -> None:
+        """Stop in mid-file where a sample says that too many of the rows so far would be set aside."""
+        if self._order.bad_share_max >= 1 or len(chunk.rows) == 0:
+            return
+        self._judged += self._judge.sample(chunk, mapped).scaled(len(chunk.rows))
+        if self._judged.is_bad(self._order.bad_share_max):
+            raise InputError(
+                f"publishing {self._order.path}: stopped, since about {self._judged.words} would be set aside, more "
+                f"than the limit of {self._order.bad_share_max:.0%}; xinliu-adapter check lists them, and "
+                "--bad-share-max 1 sends them all the same"
+            )
+
+    def _send(self, events: pa.RecordBatch, version_ms: int | None) -> None:
+        out = messages(events, self._entry.submission, _milliseconds(self._now()), version_ms, self._there)
         self._places.append(out.places)
         self._sender.send(out.values, out.keys)
-        self._progress.mapped(self._rows, chunk.bytes_done)
 
     def _sentence(self, what: str, left: list[bytes]) -> str:
         return (

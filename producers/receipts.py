@@ -6,7 +6,7 @@ the platform has judged, this only reads and counts.
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Result:
         outcomes: rows for each outcome that occurred; with `waiting` they add up to `rows`.
         rejects: columns row, reason, detail, one for each refused or quarantined row, in the order of the rows.
         waiting: rows of which at least one event has no receipt yet.
+        withdrawn: what became of the withdrawals of a full list, outcome -> records; those that wait under "waiting".
+        snapshot: how a full list differs from the last one (`snapshot.Counts`); None for any other file.
     """
 
     submission: str
@@ -45,6 +47,15 @@ class Result:
     outcomes: dict[str, int]
     rejects: pl.DataFrame
     waiting: int = 0
+    withdrawn: dict[str, int] = field(default_factory=dict)
+    snapshot: dict[str, int] | None = None
+
+    @property
+    def rejected(self) -> pl.DataFrame:
+        """The rejects with their outcome."""
+        return self.rejects.with_columns(
+            outcome=pl.col("reason").replace_strict({name: r.outcome for name, r in REASONS.items()})
+        )
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -66,6 +77,9 @@ class Result:
         }
         if self.waiting:
             answer["waiting"] = self.waiting
+        if self.snapshot is not None:
+            answer["snapshot"] = self.snapshot
+            answer["withdrawn"] = self.withdrawn
         return answer
 
 
@@ -77,6 +91,8 @@ def settle(submission: str, rows: int, sent: pl.DataFrame, received: pl.DataFram
         sent: `journal.SENT_SCHEMA`: events that were sent, and what the adapter refused.
         received: `RECEIVED_SCHEMA`.
     """
+    withdrawn = _withdrawn(sent, received)
+    sent, received = sent.filter(pl.col("row") != 0), received.filter(pl.col("row") != 0)
     refused = sent.filter(pl.col("reason") != "").select(
         "row", "part", pl.lit("refused").alias("outcome"), "reason", "detail"
     )
@@ -97,7 +113,20 @@ def settle(submission: str, rows: int, sent: pl.DataFrame, received: pl.DataFram
         {outcome: counted[outcome] for outcome in OUTCOMES if outcome in counted},
         judged.filter(pl.col("outcome").is_in(["refused", "quarantined"])).select("row", "reason", "detail"),
         len(waiting),
+        withdrawn,
     )
+
+
+def of_entry(entry: Entry, sent: pl.DataFrame, received: pl.DataFrame) -> Result:
+    """What became of a submission, with how it differs from the last one where it is a full list."""
+    return replace(settle(entry.submission, entry.rows, sent, received), snapshot=entry.snapshot)
+
+
+def _withdrawn(sent: pl.DataFrame, received: pl.DataFrame) -> dict[str, int]:
+    """What became of the events that stand in no row: row 0, the withdrawals of a full list."""
+    acts = sent.filter(pl.col("row") == 0).join(received, on=["row", "part"], how="left")
+    counted = dict(acts.with_columns(pl.col("outcome").fill_null("waiting")).group_by("outcome").len().iter_rows())
+    return {outcome: counted[outcome] for outcome in (*OUTCOMES, "waiting") if outcome in counted}
 
 
 def total(results: list[Result]) -> dict[str, Any]:
@@ -210,7 +239,7 @@ def collect(
                 progress(collector.collected, collector.events)
     finally:
         reader.close()
-    return settle(entry.submission, entry.rows, sent, collector.received())
+    return of_entry(entry, sent, collector.received())
 
 
 def so_far(settings: Settings, entry: Entry, sent: pl.DataFrame, silence_seconds_max: float) -> Result:
@@ -222,4 +251,4 @@ def so_far(settings: Settings, entry: Entry, sent: pl.DataFrame, silence_seconds
     ends = end_offsets(settings, topic, cluster.partitions[topic])
     for values in read_up_to(settings, topic, entry.receipt_starts, ends, silence_seconds_max):
         collector.add(values)
-    return settle(entry.submission, entry.rows, sent, collector.received())
+    return of_entry(entry, sent, collector.received())

@@ -19,6 +19,23 @@ SENTENCES: dict[str, str] = {
     "waiting": "has no receipt yet; ask with xinliu-adapter receipts SUBMISSION",
 }
 
+_SNAPSHOT_SENTENCES = {
+    "stood": "stood in the last list and were not closed",
+    "listed": "stand in this list and are not closed",
+    "new": "stand in this list and did not in the last",
+    "withdrawn": "stood in the last list and are absent from this one",
+    "reinstated": "had been withdrawn or closed and stand here again",
+    "kept_in_doubt": "absent, but a row that can not be read may be about them; not withdrawn",
+    "kept_by_other_lists": "absent, but another list of the department still holds them; not withdrawn",
+}
+_WITHDRAWN_SENTENCES = {
+    "superseding": "are closed now",
+    "repeat": "were withdrawn before",
+    "stale": "something newer than this list is on record; not closed",
+    "conflicting": "another authority holds the record; not closed",
+    "new": "were not on record; the withdrawal waits for a report",
+}
+
 
 def _console() -> Console:
     # A pipe has no width: rich would wrap at 80 columns, and a reader of the pipe would find words cut in two.
@@ -65,6 +82,21 @@ def result(one: Result) -> None:
     answer = one.as_json()
     outcomes_table(f"submission {one.submission}", with_waiting(answer), SENTENCES)
     rejects_table(answer["rejects"])
+    if one.snapshot is not None:
+        snapshot_table(one.snapshot, one.withdrawn)
+
+
+def snapshot_table(counts: Mapping[str, int], withdrawn: Mapping[str, int]) -> None:
+    """How a full list differs from the last one, in records, and what became of the withdrawals."""
+    table = Table(title="full list", title_justify="left")
+    table.add_column("compared with the last list")
+    table.add_column("records", justify="right")
+    table.add_column("meaning")
+    for name, count in counts.items():
+        table.add_row(name.replace("_", " "), f"{count:,}", _SNAPSHOT_SENTENCES.get(name, ""))
+    for outcome, count in withdrawn.items():
+        table.add_row(f"withdrawn: {outcome}", f"{count:,}", _WITHDRAWN_SENTENCES.get(outcome, SENTENCES[outcome]))
+    _console().print(table)
 
 
 def with_waiting(answer: Mapping[str, Any]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from schemas.topics import EVENT_BYTES_MAX
 
 Keys = np.ndarray[Any, np.dtype[np.int64]]
 
-_PART_BITS = 16
+_PART_BITS = 32
 _LONG_FIELDS = (
     "subject_name",
     "authority_name",

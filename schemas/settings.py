@@ -59,6 +59,13 @@ class Settings:
     batch_wait_ms: int = field(
         default=20, metadata=_said("XINLIU_BATCH_WAIT_MS", "longest wait for a batch to fill, in milliseconds")
     )
+    bad_percent_max: int = field(
+        default=20,
+        metadata=_said(
+            "XINLIU_BAD_PERCENT_MAX",
+            "publish sends nothing of a file, or after a file, of which more percent of the rows are set aside",
+        ),
+    )
     kafka_heap_mb: int = field(default=512, metadata=_said("XINLIU_KAFKA_HEAP_MB", "heap of the local broker"))
     clickhouse_memory_mb: int = field(
         default=4096, metadata=_said("XINLIU_CLICKHOUSE_MEMORY_MB", "memory limit of the local ClickHouse engine")
@@ -101,6 +108,8 @@ class Settings:
             found.append("XINLIU_BATCH_ROWS must be between 1 and 200000")
         if self.batch_wait_ms < 0:
             found.append("XINLIU_BATCH_WAIT_MS must not be negative")
+        if not 0 <= self.bad_percent_max <= 100:
+            found.append("XINLIU_BAD_PERCENT_MAX must be between 0 and 100")
         if self.slot < 0:
             found.append("XINLIU_SLOT must not be negative")
         if self.clickhouse_url is not None and urlsplit(self.clickhouse_url).scheme not in ("http", "https"):

@@ -117,7 +117,9 @@ def answering(department: Department, outcome: str = "new", leave_out: int = 0) 
         while not stop.is_set():
             if values := reader.take(0.05):
                 frame = pl.DataFrame(pl.from_arrow(codec.decode(CREDIT_EVENT, values).batch))
-                for (submission,), rows in frame.filter(pl.col("source_row") > 1 + leave_out).group_by("submission"):
+                for (submission,), rows in frame.filter(~pl.col("source_row").is_between(1, 1 + leave_out)).group_by(
+                    "submission"
+                ):
                     producer.produce(
                         receipts_topic(department.name), receipt(department.name, submission, outcome, rows)
                     )

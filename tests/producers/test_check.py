@@ -15,10 +15,14 @@ CODE = "行政相对人代码_1（统一社会信用代码）"
 
 
 def checked(
-    folder: Path, rows: list[dict[str, str]], mapping: str = "penalty-2018", department: str = "market"
+    folder: Path,
+    rows: list[dict[str, str]],
+    mapping: str = "penalty-2018",
+    department: str = "market",
+    encoding: str = "gb18030",
 ) -> Checked:
     path = folder / "a.csv"
-    with path.open("w", encoding="gb18030", newline="") as file:
+    with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(header for row in rows for header in row)), restval="")
         writer.writeheader()
         writer.writerows(rows)
@@ -61,7 +65,7 @@ def test_a_row_with_several_events_has_the_outcome_of_its_worst(tmp_path):
         "Número y fecha de oficio global de presunción SAT": "500-05-2018-1 de fecha 01 de junio de 2018",
         "Número y fecha de oficio global de definitivos SAT": "sin número",
     }
-    found = checked(tmp_path, [row], "mx-sat-69b", "mx-sat")
+    found = checked(tmp_path, [row], "mx-sat-69b", "mx-sat", "cp1252")
     assert (found.rows, found.outcomes) == (1, {"quarantined": 1, "good": 0})
     assert [reject["reason"] for reject in found.rejects] == ["value_unreadable"]
 

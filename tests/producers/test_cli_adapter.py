@@ -116,7 +116,7 @@ def test_publish_and_wait_gives_one_object_whose_outcomes_add_up(department, tmp
 def test_publish_and_wait_tells_people_why_and_which_rows(department, tmp_path, capsys):
     path = write_registrations(tmp_path / "a.csv", 12)
     with answering(department, "quarantined"):
-        assert publish(department, path, "--wait") == 0
+        assert publish(department, path, "--wait") == EXIT_SOME_NOT_GOOD
     said = capsys.readouterr().out
     assert "the required field item is empty" in said
     assert "2, 3, 4, 5, 6, 7, 8, 9 and 4 more" in said

@@ -74,7 +74,7 @@ def test_what_was_sent_before_is_left_out():
 
 
 def test_nothing_left_to_send_is_no_message():
-    without = np.array([1 << 16], np.int64)
+    without = places_of(pl.Series([1]), pl.Series([0]))
     assert messages(batch(event(1)), SUBMISSION, 0, None, without).values == []
 
 
