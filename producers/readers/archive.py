@@ -20,6 +20,11 @@ GRID_CELLS_MAX = 32 << 20  # about 32 bytes each
 _PART_BYTES_MAX = 1 << 30
 _RATIO_MAX = 1032  # what deflate can do at best
 _PIECE_BYTES = 4 << 20
+# A cell that does not say its place as Excel writes it, <c r="AB123", or is beyond ZZ999999.
+_ODD_CELL = (
+    r'[<:]c(?:[/>]|\s(?:[^r]|r[^=]|r=[^"]|r="(?:[^A-Z]|[A-Z]{3}|[A-Z]{1,2}(?:[^A-Z0-9]|[0-9]{7}|[0-9]{1,6}[^0-9"]))))'
+)
+_UNUSUAL = rf'{_ODD_CELL}|[<:]f[\s/>]|\st="e"'
 _TAG = re.compile(rb"<(?:\w+:)?(row|c)(?=[\s/>])([^>]*)>")
 _PLACE = re.compile(rb"""\br=["']([A-Za-z]*)(\d+)["']""")
 _COLUMNS_MOST, _ROWS_MOST = 16_384, 1_048_576  # what Excel's format allows
@@ -119,27 +124,24 @@ class _SheetLook:
     """One quick look over a sheet: how far it may spread at most, and which of its rows hold a cell without a value."""
 
     def __init__(self) -> None:
-        self._letters = self._digits = 1
-        self._plain = True  # every cell says its place in the way that Excel writes it
+        self._odd = self._wide = self._long = False
         self.without_value: set[Place] = set()
 
     @property
     def grid_cells_most(self) -> int:
-        """An upper bound by the number of letters and digits of the places; a cell without one may be anywhere."""
-        return (26 ** (self._letters + 1) - 26) // 25 * 10**self._digits if self._plain else GRID_CELLS_MAX + 1
+        """An upper bound by the letters and digits of the places; a cell that is written otherwise may be anywhere."""
+        if self._odd:
+            return GRID_CELLS_MAX + 1
+        return (702 if self._wide else 26) * (999_999 if self._long else 9_999)
 
     def see(self, piece: bytes) -> None:
-        tags = sum(piece.count(tag) for tag in (b"<c ", b"<c>", b"<c/", b":c ", b":c>", b":c/"))
-        self._plain = self._plain and tags == piece.count(b'<c r="')
         text = pl.Series([piece.decode("utf-8", "replace")])
-        while self._letters < 8 and text.str.contains(rf'r="[A-Z]{{{self._letters + 1}}}').item():
-            self._letters += 1
-        while self._digits < 10 and text.str.contains(rf'r="[A-Z]+[0-9]{{{self._digits + 1}}}').item():
-            self._digits += 1
-        if b"<f" in piece or b":f" in piece:
+        if text.str.contains(_UNUSUAL).item():
+            self._odd = self._odd or bool(text.str.contains(_ODD_CELL).item())
             self._note(text, _UNSAVED)
-        if b't="e"' in piece:
             self._note(text, _ERROR)
+        self._wide = self._wide or bool(text.str.contains(' r="[A-Z]{2}').item())
+        self._long = self._long or bool(text.str.contains(' r="[A-Z]+[0-9]{5}').item())
 
     def _note(self, text: pl.Series, pattern: str) -> None:
         found = text.str.extract_all(pattern).explode().drop_nulls().str.extract_groups(pattern).struct.unnest()
