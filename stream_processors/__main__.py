@@ -29,7 +29,9 @@ app = App(
 topics_app = App(
     name="topics", help="Compare Kafka's topics with the declaration. Next: xinliu topics plan, then apply."
 )
+authorities_app = App(name="authorities", help="Who decides: what the table of authorities lacks.")
 app.command(topics_app)
+app.command(authorities_app)
 app.command(quarantine_app)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of a table.")]
@@ -83,6 +85,14 @@ def topics_apply(*, as_json: AsJson = False) -> int:
     else:
         print("nothing to do: every topic stands as declared")
     return EXIT_SOME_NOT_GOOD if any(c.action == "by_hand" for c in changes) else 0
+
+
+@authorities_app.command(name="unknown")
+def authorities_unknown(*, as_json: AsJson = False) -> int:
+    """List authorities on record that authorities.csv does not know. Next: add them, or an alias, and run it again."""
+    from stream_processors.authorities import show
+
+    return show(_settings(), as_json=as_json)
 
 
 @app.command

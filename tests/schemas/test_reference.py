@@ -1,5 +1,6 @@
 """Reference tables: what they say, how they are replaced, and what they refuse."""
 
+import csv
 import re
 import shutil
 from datetime import date
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from case_tables import cases
+from case_tables import cases, shared_file
 
 from schemas import reference
 from schemas.errors import ConfigurationError
@@ -269,3 +270,26 @@ def test_a_file_that_is_no_text_is_refused_with_a_sentence(tmp_path: Path) -> No
     (tmp_path / "departments.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="put a readable UTF-8 file there"):
         reference.load(tmp_path)
+
+
+def test_the_table_agrees_with_the_revisions_of_the_standard() -> None:
+    """Each code that GB/T 2260 listed from 2012 on, and when it went; parks and xx01 are their city's."""
+    regions = load_regions(None)
+    with shared_file("cn_gb2260_history/gb2260_1980_2019.csv").open(encoding="utf-8", newline="") as file:
+        spans = [row for row in csv.DictReader(file) if row["code"].startswith("37")]
+    listed = [row for row in spans if not row["last_revision"] or row["last_revision"] >= "201201"]
+    for row in listed:
+        code, ended = row["code"], row["last_revision"]
+        if code[4] == "7" or code.endswith("01"):
+            assert not regions.is_known(code) and regions.region_of(code, date(2015, 6, 1)) == code[:4] + "00"
+            continue
+        assert regions.is_known(code), code
+        successor = regions.by_code[code].successor
+        renamed = code == "371324"  # Cangshan became Lanling and kept its code
+        gone = bool(ended) and not renamed
+        assert bool(successor) == gone or successor in _AFTER_THE_LAST_REVISION, code
+        if gone:
+            assert abs((regions.by_code[code].to_year or 0) - int(ended[:4])) <= 1, code
+
+
+_AFTER_THE_LAST_REVISION = {"370100", "370116", "370117", "370614", "371503"}
