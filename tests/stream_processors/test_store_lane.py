@@ -3,6 +3,7 @@
 import re
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -235,7 +236,8 @@ def test_every_topic_reaches_its_table_and_the_position_is_committed(settings: S
         send(settings, RECORDS, records(3, "first"), partition=1)
         send(settings, HISTORY, records(2, "first"), partition=2)
         send(settings, QUARANTINE, encoded(QUARANTINED, [quarantined(submission="first")]))
-        send(settings, receipts_topic("tax"), encoded(RECEIPT, [receipt(submission="first")]))
+        accepted = receipt(submission="first", lane="register", department="tax")
+        send(settings, receipts_topic("tax"), encoded(RECEIPT, [accepted]))
         tables = {"records": 3, "history": 2, "quarantine": 1, "receipts": 1}
         assert wait_until(lambda: {t: stored(store, "first", t) for t in tables} == tables, SECONDS_MAX)
         end = end_offsets(settings, RECORDS)[1]
@@ -248,6 +250,8 @@ def test_every_topic_reaches_its_table_and_the_position_is_committed(settings: S
         send(settings, RECORDS, records(1, "second"))
         assert wait_until(lambda: stored(store, "second") == 1, SECONDS_MAX)
     assert again.counts.rows["records"] == 1, "what was committed is not taken again"
+    assert again.counts.heard == run.counts.heard, "a restart knows when a department was heard"
+    assert time.time() - SECONDS_MAX < run.counts.heard["tax"] <= time.time()
 
 
 def test_an_outage_of_clickhouse_loses_nothing_and_is_said_once(settings: Settings, store: ClickHouse, clickhouse):
