@@ -65,6 +65,7 @@ def mappings_new(
     out: Annotated[
         Path | None, Parameter(help="Where to write it, NAME.toml; default: the folder XINLIU_MAPPINGS, or here.")
     ] = None,
+    rows: Annotated[str, Parameter(help="Where the rows stand in JSON or XML, such as data.list[].parties[].")] = "",
     as_json: AsJson = False,
 ) -> int:
     """Propose a mapping for a file of a form that has none, by its headers and by what stands below them.
@@ -77,7 +78,7 @@ def mappings_new(
     """
     from producers.mapping_commands import Wanted, new
 
-    return new(_settings(), Wanted(file, name, category, department, out, as_json))
+    return new(_settings(), Wanted(file, name, category, department, out, rows, as_json))
 
 
 @mappings_app.command(name="test")
@@ -169,9 +170,7 @@ def publish(
     ] = None,
     bad_share_max: Annotated[
         float | None,
-        Parameter(
-            help="Share of rows that may be set aside; past it nothing is sent. Default: 0.2."
-        ),
+        Parameter(help="Share of rows that may be set aside; past it nothing is sent. Default: 0.2."),
     ] = None,
     resume: Annotated[
         bool, Parameter(negative="", help="Somebody has looked into the department's last bad file: send again.")

@@ -36,6 +36,7 @@ class Wanted:
     category: str
     department: str
     out: Path | None
+    rows: str
     as_json: bool
 
 
@@ -61,10 +62,11 @@ def new(settings: Settings, wanted: Wanted) -> int:
     if wanted.department:
         require_department(settings, wanted.department)
     tables = reference.load(settings.reference_dir)
-    looks, titles = looks_of(wanted.file, tables)
+    looks, titles = looks_of(wanted.file, tables, wanted.rows)
     made = draft(looks, tables, titles, wanted.category, wanted.department)
     path = _path(settings, wanted, made)
-    text = mapping_text(made, heading(made, tables.departments.get(wanted.department), max(one.rows for one in looks)))
+    department = tables.departments.get(wanted.department)
+    text = mapping_text(made, heading(made, department, looks[0].rows, wanted.rows))
     _write_new(path, text)
     _write_new(cases_path(path), cases_text(made, path.stem))
     others = known_headers({one.name: one.layout for one in all_mappings(settings) if one.name != path.stem}, looks)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from producers.fields import KINDS
-from producers.header_words import Recognised, header_words
+from producers.header_words import HeaderWords, Recognised, header_words
 from producers.mapping_file import forbidden
 from producers.readers import Chunk, Layout, read
 from producers.suggest_columns import Look, look
@@ -103,7 +103,7 @@ class Draft:
         return [meaning for meaning in SCHEME_OF if meaning in self.uses]
 
 
-class _AnyForm(Layout):
+class AnyForm(Layout):
     """The layout of a form that nobody knows: its header is the row with the most headers that the table knows."""
 
     # `typing.override` is of Python 3.12.
@@ -115,13 +115,16 @@ class _AnyForm(Layout):
         return known * _KNOWN_HEADER + len({cell for cell in cells if _may_be_header(cell)})
 
 
-def looks_of(path: Path, reference: Reference) -> tuple[list[Look], tuple[str, ...]]:
+def looks_of(path: Path, reference: Reference, rows: str = "") -> tuple[list[Look], tuple[str, ...]]:
     """Look at the columns of the first rows of a file; also gives the titles above its header.
+
+    Args:
+        rows: path to the rows in JSON and XML, as in a mapping's layout; "" = the only ones there are.
 
     Raises:
         InputError: it can not be read, has no row, or no row that looks like a header.
     """
-    layout = _AnyForm(mapping="(a new one)", columns=())
+    layout = AnyForm(mapping="(a new one)", columns=(), rows=rows)
     chunk: Chunk | None = next(iter(read(path, layout, chunk_rows=ROWS_LOOKED_AT)), None)
     if chunk is None or chunk.cells.height == 0:
         raise InputError(f"proposing a mapping for {path}: the file has no rows; use one with some rows of data")
@@ -167,7 +170,7 @@ def draft(
     shown = [one for one in looks if _shows(one.header)]
     category = category or words.category([*(one.header for one in shown), *titles]) or _ask_category()
     made = Draft(catalogue()[category], unnamed=len(looks) - len(shown))
-    found = [(one, words.recognise(_printed(one.header))) for one in shown]
+    found = [(one, _recognise(words, _printed(one.header))) for one in shown]
     for one, recognised in found:
         _place(made, one, recognised)
     for one, recognised in found:
@@ -183,6 +186,15 @@ def _ask_category() -> str:
         "proposing a mapping: the headers do not say what kind of record the rows are; say it with --category, one of "
         f"{', '.join(catalogue())}"
     )
+
+
+def _recognise(words: HeaderWords, header: str) -> Recognised | None:
+    """A nested member is known by its last part as well, but for a name: whose it is, only the whole says."""
+    whole = words.recognise(header)
+    if whole is not None or "." not in header:
+        return whole
+    last = words.recognise(header.rpartition(".")[2])
+    return None if last is None or last.meaning == "subject_name" else Recognised(last.meaning, False)
 
 
 def _printed(header: str) -> str:

@@ -52,18 +52,24 @@ _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands at the top of a mapping."""
+    """What stands at the top of a mapping.
+
+    Attributes:
+        rows: how many were looked at.
+        path: where they stand in JSON and XML.
+    """
 
     title_zh: str
     title_en: str
     rows: int
+    path: str = ""
 
 
-def heading(made: Draft, department: Department | None, rows: int) -> Heading:
+def heading(made: Draft, department: Department | None, rows: int, path: str = "") -> Heading:
     """Titles from the tables: the department's name and the category's."""
     if department is None:
-        return Heading(f"{made.category.zh}（新表）", f"A new form: {made.category.en}", rows)
-    return Heading(f"{department.name_zh}：{made.category.zh}", f"{department.name_en}: {made.category.en}", rows)
+        return Heading(f"{made.category.zh}（新表）", f"A new form: {made.category.en}", rows, path)
+    return Heading(f"{department.name_zh}：{made.category.zh}", f"{department.name_en}: {made.category.en}", rows, path)
 
 
 def mapping_text(made: Draft, top: Heading) -> str:
@@ -84,8 +90,12 @@ def _top(made: Draft, top: Heading) -> Iterator[str]:
         yield "subject_ids = ["
         yield from (f"  {{ scheme = {quoted(SCHEME_OF[name])}, column = {quoted(name)} }}," for name in made.ids)
         yield "]"
+    if made.ids or top.path:
         yield ""
         yield "[layout]"
+    if top.path:
+        yield f"rows = {quoted(top.path)}"
+    if made.ids:
         yield f"one_of = [[{', '.join(quoted(name) for name in made.ids)}]]"
 
 
@@ -124,7 +134,8 @@ def _why(uses: Sequence[Use]) -> Iterator[str]:
 
 
 def _comment(text: str) -> str:
-    return " ".join(text.split())
+    """On one line, without the characters that TOML allows in no comment."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
 
 
 def _headers(uses: Sequence[Use]) -> str:
@@ -299,7 +310,7 @@ _MADE_UP: dict[str, tuple[str, str, str]] = {
     "organisation_code": ("XXXX0005-1", "subject_ids", '["CN-ORG:XXXX0005-1"]'),
     "tax_number": ("370100XXXX00051", "subject_ids", '["CN-TAX:370100XXXX00051"]'),
     "brazilian_code": ("11.222.333/0001-81", "subject_ids", '["BR-CNPJ:11.222.333/0001-81"]'),
-    "mexican_code": ("AAA080808HL8", "subject_ids", '["MX-RFC:AAA080808HL8"]'),
+    "mexican_code": ("ZZZ010101VZ4", "subject_ids", '["MX-RFC:ZZZ010101VZ4"]'),
     "subject_name": ("泉城商贸有限公司", "subject_name", '"泉城商贸有限公司"'),
     "document_number": ("泉罚〔2026〕7号", "document_number", '"泉罚〔2026〕7号"'),
     "authority_name": ("泉城市某局", "authority_name", '"泉城市某局"'),

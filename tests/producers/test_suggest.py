@@ -232,6 +232,25 @@ def test_of_two_columns_for_one_field_the_fuller_known_one_is_taken_and_the_othe
     assert any("决定日期: also looks like decided_on" in question.text for question in made.questions)
 
 
+def test_rows_deep_in_json_are_named_and_a_name_below_a_name_of_something_is_asked_about(tmp_path):
+    party = {
+        "企业名称": "泉城商贸有限公司",
+        "agent": {"name": "赵甲乙"},
+        "ids": {"统一社会信用代码": "91370100XXXX01011Q"},
+    }
+    document = {"data": [{"decision": {"文号": "泉罚〔2026〕1号"}, "parties": [party]}]}
+    path = written(tmp_path, json.dumps(document, ensure_ascii=False), "a.json")
+    toml = tmp_path / "deep.toml"
+    arguments = ["--out", str(toml), "--rows", "data[].parties[]", "--category", "penalty"]
+    assert answer(["mappings", "new", str(path), *arguments]) == 0
+    text = toml.read_text("utf-8")
+    assert 'rows = "data[].parties[]"' in text
+    assert 'headers = ["ids.统一社会信用代码"]' in text
+    assert 'headers = ["decision.文号"]' in text
+    assert "# agent.name: what is this?" in text
+    assert "赵甲乙" not in text
+
+
 def test_no_share_below_all_is_said_to_be_all():
     assert [percent(share) for share in (0, 0.5, 0.991, 0.9999, 1)] == [
         "0 %",
