@@ -1,8 +1,11 @@
 """From rows to events: what a mapping says happens, and what the line forbids does not get through."""
 
+import inspect
 import random
+import re
 import tomllib
 from datetime import date, datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapped_rows import GOOD_CODE, PENALTY, chunk_of, event, events, mapped, shipped, write_mapping
 
+from producers import mapping_file
 from producers.mapping import load, mappings
 from producers.readers import Chunk
 from producers.simulate.people import resident_number
@@ -455,3 +459,12 @@ def test_a_mapping_of_ones_own_takes_the_place_of_a_shipped_one(tmp_path):
     own = write_mapping(tmp_path, "honour", ERRORS["good"])
     assert load("honour", own).title_en == "example"
     assert load("penalty-2018", own).title_en != "example"
+
+
+def test_the_page_about_the_language_names_each_key_that_a_mapping_may_have():
+    source = inspect.getsource(mapping_file)
+    asked = set(re.findall(r'\.(?:text|texts|number|flag|lists|table|tables|raw)\("(\w+)"', source))
+    assert {"blank_words", "group_titles", "explicit_currency", "change_follows"} <= asked
+    page = (Path(mapping_file.__file__).parent / "mappings" / "README.md").read_text("utf-8")
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", page))))
+    assert sorted(asked - explained) == []
