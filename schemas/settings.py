@@ -54,6 +54,15 @@ class Settings:
     mappings_dir: Path | None = field(
         default=None, metadata=_said("XINLIU_MAPPINGS", "folder of mappings beside the shipped ones")
     )
+    rules_dir: Path | None = field(
+        default=None, metadata=_said("XINLIU_RULES", "folder of rule packs in place of the shipped ones")
+    )
+    clock_ahead_days: int = field(
+        default=0,
+        metadata=_said(
+            "XINLIU_CLOCK_AHEAD_DAYS", "days by which the cases lane's clock runs ahead: for demonstrations"
+        ),
+    )
     slot: int = field(default=0, metadata=_said("XINLIU_SLOT", "number of this process among its lane's processes"))
     batch_rows: int = field(default=50_000, metadata=_said("XINLIU_BATCH_ROWS", "events per transaction, at most"))
     batch_wait_ms: int = field(
@@ -116,7 +125,7 @@ class Settings:
             found.append("XINLIU_CLICKHOUSE_URL must start with http:// or https://")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.clickhouse_database):
             found.append("XINLIU_CLICKHOUSE_DATABASE must be a plain identifier")
-        for name in ("reference_dir", "mappings_dir"):
+        for name in ("reference_dir", "mappings_dir", "rules_dir"):
             folder = getattr(self, name)
             if folder is not None and not folder.is_dir():
                 found.append(f"{folder} (from {name}) is not a folder")
@@ -155,6 +164,10 @@ class Settings:
     @property
     def store_port(self) -> int:
         return self.port_base + 5
+
+    @property
+    def cases_port(self) -> int:
+        return self.port_base + 7
 
     @property
     def ops_port(self) -> int:

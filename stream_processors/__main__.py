@@ -23,7 +23,7 @@ from stream_processors.quarantine_commands import app as quarantine_app
 app = App(
     name="xinliu",
     help="Xinliu 信流: public credit records of registered organisations. Begin with: xinliu topics apply, then "
-    "xinliu run intake, register and store (make up does all of it), then xinliu status.",
+    "xinliu run intake, register, cases and store (make up does all of it), then xinliu status.",
     version_flags=["--version"],
 )
 topics_app = App(
@@ -39,7 +39,7 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one J
 
 @app.command
 def run(
-    lane: Literal["intake", "register", "store"],
+    lane: Literal["intake", "register", "cases", "store"],
     *,
     bare: Annotated[
         bool, Parameter(negative="", help="Run the loop alone, without Faust, /metrics and /healthz.")

@@ -25,6 +25,8 @@ def know_series(registry: Registry, lane: str, reference: Reference) -> None:
             registry.add("xinliu_store_rows_total", (table,), 0)
         return
     registry.add("xinliu_transactions_aborted_total", (lane,), 0)
+    if lane == "cases":
+        return
     outcomes = _REFUSED_BY_INTAKE if lane == "intake" else OUTCOME_NAMES[1:]
     for department in departments:
         registry.add("xinliu_events_total", (lane, department), 0)

@@ -10,6 +10,7 @@ from stream_processors import kafka
 
 INTAKE_GROUP = "xinliu-intake"
 REGISTER_GROUP = "xinliu-register"
+CASES_GROUP = "xinliu-cases"
 
 _ASK_SECONDS = 10.0
 _READ_TO_COUNT_MAX = 5_000

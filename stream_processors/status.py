@@ -17,7 +17,7 @@ from schemas.settings import Settings
 from schemas.topics import HISTORY, IDENTIFIED, QUARANTINE, RECORDS, events_topic, receipts_topic
 from stream_processors import kafka, topics
 from stream_processors.clickhouse import ClickHouse, connect
-from stream_processors.positions import INTAKE_GROUP, REGISTER_GROUP, committed, lag
+from stream_processors.positions import CASES_GROUP, INTAKE_GROUP, REGISTER_GROUP, committed, lag
 from stream_processors.tables.identity import consumer_group
 
 _BROKER_SECONDS_MAX = 3.0
@@ -50,6 +50,7 @@ def status(settings: Settings) -> list[Line]:
         lines += _attempt("open transactions", lambda: [_open_transactions(settings)])
         lines += _attempt("lane intake", lambda: [_lane(settings, "intake", INTAKE_GROUP, _events_topics(settings))])
         lines += _attempt("lane register", lambda: [_lane(settings, "register", REGISTER_GROUP, [IDENTIFIED])])
+        lines += _attempt("lane cases", lambda: [_lane(settings, "cases", CASES_GROUP, [RECORDS])])
         if store is not None:
             found = store
             lines += _attempt("lane store", lambda: [_store_lane(settings, found)])

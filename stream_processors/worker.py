@@ -27,7 +27,8 @@ from schemas.calendar import load_calendar
 from schemas.errors import EXIT_STOP, Retryable, XinliuError
 from schemas.reference import load
 from schemas.settings import Settings
-from schemas.topics import HISTORY, RECORDS
+from schemas.topics import HISTORY, IN_FORCE, MEASURES, RECORDS
+from stream_processors.cases.lane import Cases
 from stream_processors.intake import Intake
 from stream_processors.kafka import admin
 from stream_processors.known_series import know_series
@@ -36,12 +37,18 @@ from stream_processors.logging import to_stderr
 from stream_processors.looks import tell_disk, tell_verified
 from stream_processors.metrics import LaneMetrics, Registry, StoreMetrics
 from stream_processors.register import Register
+from stream_processors.rules.packs import load_packs
 from stream_processors.store import StoreLane
 
-LANES = ("intake", "register", "store")
-WRITES = {"intake": (), "register": (RECORDS, HISTORY)}  # what a lane reads, it watches anyway
+LANES = ("intake", "register", "cases", "store")
+WRITES = {
+    "intake": (),
+    "register": (RECORDS, HISTORY),
+    "cases": (MEASURES, IN_FORCE),
+}  # what a lane reads, it watches anyway
 _HEARTBEAT_SECONDS_MAX = 90.0  # longer than the longest insert or restore step between two turns of a loop
 _BROKER_WAIT_SECONDS = 60.0
+_DAY_SECONDS = 86_400.0
 
 log = structlog.get_logger("worker")
 
@@ -84,6 +91,14 @@ def build(name: str, settings: Settings) -> Hosted:
     metrics = LaneMetrics(name, registry)
     if name == "intake":
         processor: Any = Intake(reference, settings.partitions, folder / f"intake-{settings.slot}.running")
+    elif name == "cases":
+        processor = Cases(
+            settings,
+            load_packs(settings.rules_dir),
+            load_calendar(reference.directory),
+            lambda: time.time() + settings.clock_ahead_days * _DAY_SECONDS,
+            registry.set,
+        )
     else:
         processor = Register(
             settings,
@@ -157,7 +172,12 @@ def run(name: str, settings: Settings) -> None:
     """The loop in a Faust worker; returns after a clean stop, ends the process with 70 otherwise."""
     hosted = build(name, settings)
     app = _app(hosted, settings)
-    port = {"intake": settings.intake_port, "register": settings.register_port, "store": settings.store_port}[name]
+    port = {
+        "intake": settings.intake_port,
+        "register": settings.register_port,
+        "cases": settings.cases_port,
+        "store": settings.store_port,
+    }[name]
     sys.argv = ["xinliu", "--quiet", "worker", "--loglevel=warn", f"--web-port={port}", "--web-bind=127.0.0.1"]
     app.main()
 

@@ -14,7 +14,7 @@ from deploy.local.processes import LOOPBACK
 from schemas.errors import InputError
 from schemas.settings import Settings
 
-LANES = ("intake", "register", "store")
+LANES = ("intake", "register", "cases", "store")
 
 
 def stack(settings: Settings) -> list[Part]:
@@ -28,7 +28,12 @@ def stack(settings: Settings) -> list[Part]:
         settings.clickhouse_user,
         settings.clickhouse_password,
     )
-    ports = dict(zip(LANES, (settings.intake_port, settings.register_port, settings.store_port), strict=True))
+    ports = {
+        "intake": settings.intake_port,
+        "register": settings.register_port,
+        "cases": settings.cases_port,
+        "store": settings.store_port,
+    }
     return [
         *([broker_part(broker)] if settings.bootstrap_servers is None else []),
         Part("topics", [*product, "topics", "apply"], ready=lambda: False, once=True),
