@@ -24,7 +24,7 @@ from schemas.hashing import partition_of
 from schemas.persons import screen
 from schemas.reasons import REASONS
 from schemas.reference import Reference
-from schemas.subjects import keeps_names
+from schemas.subjects import keeps_names, may_be_persons
 from schemas.topics import EVENT_BYTES_MAX, IDENTIFIED, QUARANTINE, department_of, events_topic
 from stream_processors.counts import Units, intake_counts
 from stream_processors.kafka import Batch
@@ -175,7 +175,9 @@ def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], de
     aside = rejects.filter(pl.col("outcome") == "quarantined")
     at, rows = aside["at"].to_numpy(), aside["row"].to_numpy()
     read = np.flatnonzero(rows >= 0)
-    events = _without_traders_names(pl.DataFrame(pl.from_arrow(decoded.batch.take(rows[read]))))
+    events = _without_doubtful_names(
+        pl.DataFrame(pl.from_arrow(decoded.batch.take(rows[read]))), aside["reason"].gather(read)
+    )
     known = events.select("submission", "source_row", "source_part", "event_id", "mapping", "category", "reported_at")
     found = known.with_columns(
         index=pl.Series(read, dtype=pl.Int64), event=pl.Series(events.write_ndjson().splitlines(), dtype=pl.String)
@@ -194,13 +196,16 @@ def _quarantined(rejects: pl.DataFrame, batch: Batch, departments: list[str], de
     return Output(QUARANTINE, values, [None] * len(values), [0] * len(values))
 
 
-def _without_traders_names(events: pl.DataFrame) -> pl.DataFrame:
-    """The line holds in quarantine as well: what says of itself that it is a sole trader keeps a name of business only.
+def _without_doubtful_names(events: pl.DataFrame, reasons: pl.Series) -> pl.DataFrame:
+    """The line holds in quarantine as well: no name stays that may be a person's.
 
-    Its code may be what is wrong with it, so the form of the code decides, or the kind that was reported.
+    What says of itself that it is a sole trader keeps a name of business only; its code may be what is wrong with it,
+    so the form of the code decides, or the kind that was reported. Where no organisation was found, the name must say
+    that it is one's.
     """
     codes = events["subject_ids"].list.join(" ")
     traders = codes.str.contains(r":\s*92") | events["subject_kind"].str.contains("sole_trader|个体")
     kinds = pl.select(pl.when(traders).then(pl.lit("sole_trader")).otherwise(pl.lit("unknown"))).to_series()
-    kept = keeps_names(events["subject_name"], kinds)
+    unfound = reasons.str.starts_with("subject_") | (events["subject_ids"].list.len() == 0)
+    kept = keeps_names(events["subject_name"], kinds) & ~(unfound & may_be_persons(events["subject_name"]))
     return events.with_columns(subject_name=pl.when(kept).then("subject_name").otherwise(pl.lit("")))

@@ -98,13 +98,20 @@ def test_a_batch_of_which_nothing_may_be_read_is_no_work() -> None:
     assert Intake(REFERENCE, 4).work(batch([UNKNOWN, framed()], ["market"] * 2)).outputs == []
 
 
-def test_a_sole_traders_own_name_is_not_kept_in_quarantine_either() -> None:
+def test_a_name_that_may_be_a_persons_is_not_kept_in_quarantine_either() -> None:
     wrong = "CN-USCC:92370100XXXX0006X1"
     values = [
         framed(subject_ids=[wrong], subject_name="王小明"),
         framed(subject_ids=[wrong], subject_name="小明便利店"),
-        framed(subject_ids=["CN-USCC:91370100XXXX00051X"], subject_name="山东大地"),
+        framed(subject_ids=["CN-USCC:91370100XXXX00051X"], subject_name="山东大地集团"),
+        framed(subject_ids=[], subject_name="王小明"),
+        framed(subject_ids=[], subject_name="JOHN EXAMPLE"),
+        framed(subject_ids=[], subject_name="EXAMPLE TRADING LTD"),
+        framed(authority_name="", authority_code="", subject_name="山东大地"),
     ]
-    aside = codec.decode(QUARANTINED, messages(Intake(REFERENCE, 4).work(batch(values, ["market"] * 3)), QUARANTINE))
+    count = len(values)
+    aside = codec.decode(
+        QUARANTINED, messages(Intake(REFERENCE, 4).work(batch(values, ["market"] * count)), QUARANTINE)
+    )
     kept = [json.loads(text)["subject_name"] for text in aside.batch["event"].to_pylist()]
-    assert kept == ["", "小明便利店", "山东大地"]
+    assert kept == ["", "小明便利店", "山东大地集团", "", "", "EXAMPLE TRADING LTD", "山东大地"]
