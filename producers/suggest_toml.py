@@ -291,7 +291,8 @@ def _state(use: Use) -> Iterator[str]:
 def _questions(made: Draft) -> Iterator[str]:
     questions = list(made.questions)
     if made.unnamed:
-        text = f"{made.unnamed} columns have no header that can be shown here; give them one in the file if they matter"
+        many = "1 column has" if made.unnamed == 1 else f"{made.unnamed} columns have"
+        text = f"{many} no header that can be shown here; give each one in the file if it matters"
         questions.append(Question(text))
     if not questions:
         return
