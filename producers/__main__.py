@@ -246,7 +246,8 @@ def pull(
     Interrupted? The same command goes on where it stopped. Nothing is sent of a read that broke, and the watermark
     moves only when every event is acknowledged. Rows that are deleted in the source are not seen.
 
-    Exit code 0: sent, or nothing new; 2: the source can not be used; 75: the source or the platform does not answer.
+    Exit code 0: sent, or nothing new, and with --wait no row was set aside; 1: with --wait, some rows were set aside;
+    2: the source can not be used or must not be sent; 75: the source or the platform does not answer, run it again.
     Next: xinliu-adapter receipts SUBMISSION.
     """
     from producers.sources import command

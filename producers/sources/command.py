@@ -13,13 +13,14 @@ import polars as pl
 from rich.progress import Progress as Bars
 
 from producers import show
+from producers.journal import Journal
 from producers.mapping import load
-from producers.publisher import Interrupted, Progress
-from producers.receipts import RECEIVED_SCHEMA, Result, collect, settle
+from producers.publisher import Interrupted, Progress, note_result
+from producers.receipts import RECEIVED_SCHEMA, Result, collect, of_entry
 from producers.sources import source_file
 from producers.sources.pull import Pulled, PullOrder, PullProgress, pull
 from producers.sources.state import states
-from schemas.errors import EXIT_RETRY, InputError, Retryable
+from schemas.errors import EXIT_RETRY, EXIT_SOME_NOT_GOOD, InputError, Retryable
 from schemas.settings import Settings
 
 _STATUS_COLUMNS = ("source", "department", "mapping", "watermark", "rows", "pulls", "pending_rows", "pulled_at")
@@ -104,7 +105,7 @@ def _pull_once(settings: Settings, order: PullOrder, wanted: Wanted, now: Callab
             file=sys.stderr,
         )
         return EXIT_RETRY
-    return 0
+    return EXIT_SOME_NOT_GOOD if wanted.wait and result is not None and result.outcomes.get("quarantined") else 0
 
 
 def _on_bars(bars: Bars, name: str) -> PullProgress:
@@ -133,10 +134,10 @@ def _result(settings: Settings, wanted: Wanted, bars: Bars, pulled: Pulled) -> R
     if entry is None:
         return None
     if not wanted.wait:
-        return settle(entry.submission, entry.rows, pulled.sent, pl.DataFrame(schema=RECEIVED_SCHEMA))
+        return of_entry(entry, pulled.sent, pl.DataFrame(schema=RECEIVED_SCHEMA))
     task = bars.add_task(f"receipts of {entry.submission}", total=None)
     try:
-        return collect(
+        result = collect(
             settings,
             entry,
             pulled.sent,
@@ -148,6 +149,8 @@ def _result(settings: Settings, wanted: Wanted, bars: Bars, pulled: Pulled) -> R
             f"waiting for receipts: interrupted; every row is sent, ask later with xinliu-adapter receipts "
             f"{entry.submission}"
         ) from None
+    note_result(Journal(settings.home), entry, result)
+    return result
 
 
 def _say(wanted: Wanted, pulled: Pulled, result: Result | None) -> None:
