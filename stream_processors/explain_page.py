@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -76,7 +77,7 @@ def render(explanation: Explanation, page: Console) -> None:
             words.append(f"  {step.en}", style="dim")
         table.add_row(_MARKS[step.mark], f"{zh} {en}", moment(step.at), words)
         for line in step.details:
-            table.add_row("", "", "", Text(f"  {line}"))
+            table.add_row("", "", "", Padding(Text(line), (0, 0, 0, 2)))
     page.print(table)
     for one in explanation.earlier:
         page.print(

@@ -147,6 +147,8 @@ def mapping_step(known: Known, row: Mapping[str, Any] | None, seen: Seen) -> Ste
 def event_step(known: Known) -> Step:
     said = known.said
     place = f"credit.events.{said.department}[{said.partition}]@{said.offset}"
+    if said.outcome == "refused":
+        return Step("event", "none", f"{place}（未再读取）", f"{place}; not read again, since it was refused")
     if known.found is None and said.reason in _WITHOUT_EVENT:
         return Step("event", "stop", f"{place}（内容无法读取）", f"{place}; its bytes can not be read")
     if known.found is None:

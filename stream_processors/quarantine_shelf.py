@@ -29,6 +29,11 @@ _ANSWER_SECONDS_MAX = 120
 _ROW = ("department", "submission", "source_row", "source_part")
 _ROW_SCHEMA = pl.Schema({name: ITEMS[name] for name in _ROW})
 
+# What narrows every part of the question: an item is judged with all others of its event, whatever their reason.
+_ASKED = """({department:String} = '' OR department = {department:String})
+      AND ({submission:String} = '' OR submission = {submission:String})
+      AND ({id:Int64} < 0 OR (department, submission, source_row, source_part) IN
+          (SELECT department, submission, source_row, source_part FROM quarantine WHERE offset = {id:Int64}))"""
 _FROM_STORE = """
 SELECT
     q.id AS id, q.set_aside_at AS set_aside_at, q.department AS department, q.source_partition AS source_partition,
@@ -45,8 +50,7 @@ FROM
             PARTITION BY department, submission, source_row, source_part, if(source_row = 0, offset, 0)
         ) AS newest
     FROM quarantine FINAL
-    WHERE ({department:String} = '' OR department = {department:String})
-      AND ({submission:String} = '' OR submission = {submission:String})
+    WHERE {asked}
 ) AS q
 LEFT ANY JOIN
 (
@@ -55,16 +59,16 @@ LEFT ANY JOIN
     (
         SELECT department, submission, rows, parts
         FROM receipts FINAL
-        WHERE outcome IN {good:Array(String)} AND submission IN (SELECT submission FROM quarantine)
+        WHERE outcome IN {good:Array(String)} AND submission IN (SELECT submission FROM quarantine WHERE {asked})
     )
     ARRAY JOIN rows AS source_row, parts AS source_part
     WHERE source_row != 0 AND (department, submission, source_row, source_part) IN
-        (SELECT department, submission, source_row, source_part FROM quarantine)
+        (SELECT department, submission, source_row, source_part FROM quarantine WHERE {asked})
 ) AS g
 ON q.department = g.department AND q.submission = g.submission
    AND q.source_row = g.source_row AND q.source_part = g.source_part
 ORDER BY id
-"""
+""".replace("{asked}", _ASKED)
 _WITHOUT_ROW = """
 SELECT DISTINCT event_id FROM history
 WHERE event_id IN (SELECT event_id FROM quarantine WHERE source_row = 0 AND event_id != '')
@@ -124,6 +128,7 @@ class StoreShelf:
         parameters = {
             "department": wanted.department or "",
             "submission": wanted.submission or "",
+            "id": -1 if wanted.id is None else wanted.id,
             "good": list(GOOD_OUTCOMES),
         }
         found = self._store.table(_FROM_STORE, doing=_DOING, parameters=parameters)

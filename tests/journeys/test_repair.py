@@ -69,6 +69,7 @@ def group_of(stack: Stack, submission: str) -> dict[str, tuple[int, int]]:
     return {group["reason"]: (group["open"], group["repaired"]) for group in listed}
 
 
+@pytest.mark.nightly
 def test_what_was_set_aside_is_repaired_and_nothing_is_lost_or_doubled(stack: Stack, tmp_path: Path):
     good, kind, typed, wrong = (code(704_000 + number) for number in range(4))
     misread = typed.replace("0", "O", 1) if "0" in typed[:2] else typed[:10] + typed[10:].replace("0", "O", 1)

@@ -114,14 +114,14 @@ def platform_in(folder: Path) -> Iterator[Settings]:
     settings = Settings(
         home=folder, bootstrap_servers=process.part.url, partitions=P, clickhouse_url="http://127.0.0.1:9"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stream_processors.topics.departments", lambda _: list(DEPARTMENTS))
-        try:
-            process.start()
+    try:
+        process.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("stream_processors.topics.departments", lambda _: list(DEPARTMENTS))
             topics.apply(settings)
-            yield settings
-        finally:
-            process.stop()
+        yield settings
+    finally:
+        process.stop()
 
 
 def reference_with(folder: Path, *overrides: str) -> Path:

@@ -25,6 +25,8 @@ from stream_processors.quarantine_shelf import StoreShelf, TopicShelf, open_shel
 from stream_processors.verify import verify
 from tests.schemas.events import RESIDENT_ID, batch_of
 
+pytest_plugins = ["operator_fixtures"]
+
 # -- pure -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,7 @@
-"""One broker with a hand-run platform for the commands of an operator: quarantine and explain."""
+"""One broker with a hand-run platform for the commands of an operator: quarantine and explain.
+
+A plugin of those test files and no conftest, since modules of that name would hide each other.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import date
