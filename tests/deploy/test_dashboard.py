@@ -16,7 +16,7 @@ from test_alerts import undeclared
 
 from deploy import alerts, dashboard
 from deploy.local.http import http_get
-from deploy.local.processes import free_port_base
+from deploy.local.processes import free_port_base, wait_until
 
 CONFIG = Path(alerts.__file__).parent / "prometheus.yml"
 QUERIES = [
@@ -117,7 +117,8 @@ def test_every_query_finds_a_series_and_every_rule_is_sound_while_the_lanes_work
         for seed, department in enumerate(DEPARTMENTS, 71):
             with running_stack.simulating(department, seed, EVENTS, EVENTS_PER_SECOND):
                 pass
-        wait_for(lambda: silent(live) == [], "each panel has its series", 60)
+        wait_until(lambda: silent(live) == [], 60)
+        assert silent(live) == []
         rules = [rule for group in live.ask("rules")["groups"] for rule in group["rules"]]
         assert {rule["name"] for rule in rules} == {alert.name for alert in alerts.ALERTS}
         assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] == "err"] == []
