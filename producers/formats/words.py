@@ -16,6 +16,8 @@ _EDGES = " \t\r\n\v\f\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
 
 def tidy(values: pl.Series) -> pl.Series:
     """Text without white space and invisible characters at its edges; "" for a word that says nothing."""
+    if not (values.str.len_bytes() > 0).any():  # a column that nobody fills in, of which forms have many
+        return values
     stripped = values.str.strip_chars(_EDGES)
     if holds(stripped, "_x000D_"):  # a carriage return as Excel's XML escapes it
         stripped = stripped.str.replace_all("_x000D_", " ", literal=True).str.strip_chars(_EDGES)

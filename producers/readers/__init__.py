@@ -32,7 +32,7 @@ _READERS = {
 }
 
 
-def read(path: Path, layout: Layout, *, chunk_rows: int = 50_000) -> Iterator[Chunk]:
+def read(path: Path, layout: Layout, *, chunk_rows: int = 100_000) -> Iterator[Chunk]:
     """Read a file in the order of its rows, at most `chunk_rows` at a time, without the rows that are no data.
 
     Raises:

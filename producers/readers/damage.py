@@ -19,10 +19,11 @@ _CUT_NAME = r"(?:有限|责任|股份)公$"
 def faults_of_text(cells: pl.DataFrame, layout: Layout) -> pl.Series | None:
     """Per row null or the fault of its text; None where no row has one. Only columns that the mapping reads count."""
     located = layout.locate(cells.columns)
-    names = list(dict.fromkeys(name for printed in located.values() for name in printed))
+    longest = cells.select(pl.all().str.len_bytes().max().fill_null(0)).row(0, named=True) if cells.height else {}
+    names = dict.fromkeys(name for printed in located.values() for name in printed if longest.get(name))
     faults: list[pl.Expr] = []
-    for name in cells.columns:
-        if int(cells[name].str.len_bytes().max() or 0) > CELL_BYTES_MAX:  # type: ignore[arg-type]
+    for name, length in longest.items():
+        if length > CELL_BYTES_MAX:
             faults.append(pl.when(pl.col(name).str.len_bytes() > CELL_BYTES_MAX).then(pl.lit("value_too_long:cell")))
     for name in names:
         lost = cells[name].str.contains(_LOST)  # one pass for all signs
