@@ -47,8 +47,9 @@ down: setup ## stop it; the data stays in XINLIU_HOME (.xinliu)
 status: setup ## how the stack is
 	@$(BIN)/xinliu status
 
-bench: setup ## events per CPU-second of the lanes, rows per second of the store (EVENTS=1000000)
+bench: setup ## events per CPU-second of the lanes, rows per second of the store and of the readers (EVENTS=1000000)
 	@$(BIN)/python -m tests.bench --events $(or $(EVENTS),1000000)
+	@$(BIN)/python -m tests.bench.readers
 
 lock: setup ## renew requirements.txt from pyproject.toml
 	@$(BIN)/uv lock -q && $(BIN)/uv export -q --format requirements.txt --no-emit-project --no-header --all-groups > requirements.txt; rm -f uv.lock
