@@ -42,7 +42,7 @@ ALERTS: tuple[Alert, ...] = (
     # -- lanes ----------------------------------------------------------------------------------------------------
     Alert(
         "LaneDown",
-        'up{job=~"intake|register|store"} == 0',
+        'up{job=~"intake|register|cases|store"} == 0',
         "1m",
         "page",
         "the lane {{ $labels.job }} does not answer",
@@ -70,7 +70,7 @@ ALERTS: tuple[Alert, ...] = (
         "LaneMakesNoProgress",
         """
         sum by (lane) (xinliu_lag_events) > 0
-          unless on (lane) sum by (lane) (increase(xinliu_events_total[2m])) > 0
+          unless on (lane) sum by (lane) (increase(xinliu_batch_rows_count[2m])) > 0
           unless on (lane) label_replace(sum(increase(xinliu_store_rows_total[2m])) > 0, "lane", "store", "", "")
         """,
         "1m",
@@ -114,11 +114,11 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "RestoreSlow",
-        "max by (partition) (xinliu_restore_seconds) > 60",
+        "max by (job, partition) (xinliu_restore_seconds) > 60",
         "0m",
         "ticket",
-        "the last restore of register's partition {{ $labels.partition }} took {{ $value | humanizeDuration }}",
-        "Until its state is restored a partition waits: an outage of register is at least so long.",
+        "{{ $labels.job }} took {{ $value | humanizeDuration }} to restore its partition {{ $labels.partition }}",
+        "Until its state is restored a partition waits: an outage of the lane is at least so long.",
     ),
     # -- departments ----------------------------------------------------------------------------------------------
     Alert(

@@ -364,16 +364,16 @@ PROCESSES = Row(
         ),
         Panel(
             "State",
-            "Records and markers in register's state.",
+            "Records and markers in register's state, subjects in that of cases.",
             "short",
-            (Query("sum by (partition) (xinliu_state_rows)", "{{partition}}"),),
+            (Query("sum by (job, partition) (xinliu_state_rows)", "{{job}}, {{partition}}"),),
             columns=6,
         ),
         Panel(
             "Restore",
-            "The last restore of register's state.",
+            "The last restore of the state of register and cases.",
             "s",
-            (Query("max by (partition) (xinliu_restore_seconds)", "{{partition}}"),),
+            (Query("max by (job, partition) (xinliu_restore_seconds)", "{{job}}, {{partition}}"),),
             columns=6,
         ),
         Panel(

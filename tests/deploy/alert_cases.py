@@ -68,7 +68,7 @@ CASES = (
         {
             'xinliu_lag_events{lane="register",topic="credit.identified",partition="0"}': "50x99",
             'xinliu_lag_events{lane="store",topic="credit.records",partition="0"}': "50x99",
-            'xinliu_events_total{lane="register",department="market"}': "0+9x20 180x39 189+9x40",
+            'xinliu_batch_rows_count{lane="register"}': "0+9x20 180x39 189+9x40",
             'xinliu_store_rows_total{table="records"}': "0+9x99",
         },
         "5m",
@@ -114,7 +114,12 @@ CASES = (
         "45m",
     ),
     Case(
-        "RestoreSlow", {'xinliu_restore_seconds{partition="2"}': "4x9 200x9 4x9"}, "2m", "3m", "6m", {"partition": "2"}
+        "RestoreSlow",
+        {'xinliu_restore_seconds{job="register",partition="2"}': "4x9 200x9 4x9"},
+        "2m",
+        "3m",
+        "6m",
+        {"job": "register", "partition": "2"},
     ),
     Case(
         "QuarantineShareHigh",

@@ -17,6 +17,7 @@ from test_alerts import undeclared
 from deploy import alerts, dashboard
 from deploy.local.http import http_get
 from deploy.local.processes import free_port_base, wait_until
+from deploy.local.stack import LANES
 
 CONFIG = Path(alerts.__file__).parent / "prometheus.yml"
 QUERIES = [
@@ -73,7 +74,7 @@ class Prometheus:
     def has_read_all(self) -> bool:
         """Every lane, often enough for a rate."""
         found = self.ask("query", query="count_over_time(up[1h]) * min_over_time(up[2s])")
-        return bool(found) and sum(float(each["value"][1]) >= READINGS for each in found["result"]) == 3
+        return bool(found) and sum(float(each["value"][1]) >= READINGS for each in found["result"]) == len(LANES)
 
 
 @contextmanager
@@ -82,11 +83,10 @@ def prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is not installed (Debian package prometheus)")
-    settings = stack.settings
+    base = stack.settings.port_base
     text = CONFIG.read_text("utf-8").replace("scrape_interval: 5s", "scrape_interval: 1s")
     text = text.replace("scrape_timeout: 4s", "scrape_timeout: 1s")
-    for lane, port in (("3", settings.intake_port), ("4", settings.register_port), ("5", settings.store_port)):
-        text = text.replace(f"127.0.0.1:1950{lane}", f"127.0.0.1:{port}")
+    text = re.sub(r"127\.0\.0\.1:195(\d\d)", lambda found: f"127.0.0.1:{base + int(found[1])}", text)
     (folder / "prometheus.yml").write_text(text, "utf-8")
     shutil.copy(alerts.FILE, folder / "alerts.yml")
     port = free_port_base(1)
@@ -103,7 +103,7 @@ def prometheus(stack: Stack, folder: Path) -> Iterator[Prometheus]:
         )
     try:
         running = Prometheus(port)
-        wait_for(running.has_read_all, f"Prometheus reads the three lanes; see {folder / 'prometheus.log'}")
+        wait_for(running.has_read_all, f"Prometheus reads the lanes; see {folder / 'prometheus.log'}")
         yield running
     finally:
         process.terminate()
