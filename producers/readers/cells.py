@@ -8,15 +8,23 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import polars as pl
+
 _EXACT_DIGITS = 15
 _WHOLE_MAX = 1 << 53  # below it a double is exactly the whole number that was written
 
 
 def texts(cells: Sequence[Any]) -> list[str]:
-    """Cells of one row or column as text; a column of texts, the usual one, is passed on as it is."""
-    if set(map(type, cells)) <= {str}:
-        return list(cells)
+    """Cells of one row or column as text."""
     return [cell if type(cell) is str else text(cell) for cell in cells]
+
+
+def column(name: str, cells: Sequence[Any]) -> pl.Series:
+    """Cells of one column as text; where all are text, the usual case, they are taken as they are."""
+    try:
+        return pl.Series(name, cells, dtype=pl.String, strict=True).fill_null("")
+    except TypeError:
+        return pl.Series(name, texts(cells), dtype=pl.String)
 
 
 def text(cell: Any) -> str:

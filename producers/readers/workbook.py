@@ -21,7 +21,7 @@ from python_calamine import (
 )
 
 from producers.readers.archive import Archive, Place
-from producers.readers.cells import texts
+from producers.readers.cells import column, texts
 from producers.readers.chunk import SKIPPED_SCHEMA, Chunk
 from producers.readers.header import Header, find_header
 from producers.readers.layout import Layout
@@ -130,16 +130,14 @@ def _rows(table: _Table, layout: Layout, chunk_rows: int) -> Iterator[tuple[pl.S
     first = table.header.end
     read = layout.locate(names)
     mapped = {names.index(name) for printed in read.values() for name in printed}
-    left, top = (table.sheet.start or (0, 0))[1], 0
+    left = (table.sheet.start or (0, 0))[1]  # rows are given from the first on, columns from the first filled one
     rows = islice(table.sheet.iter_rows(), first, None)
     while taken := list(islice(rows, chunk_rows)):
         columns = zip(*taken, strict=True)  # a sheet's rows are equally long, and may be longer than its header
-        cells = pl.DataFrame(
-            [pl.Series(name, texts(column), dtype=pl.String) for name, column in zip(names, columns, strict=False)]
-        )
+        cells = pl.DataFrame([column(name, printed) for name, printed in zip(names, columns, strict=False)])
         faults = None
         if table.without_value:
-            without = {row - top for row, column in table.without_value if column - left in mapped}
+            without = {row for row, place in table.without_value if place - left in mapped}
             found = ["value_unreadable:formula" if first + at in without else None for at in range(len(taken))]
             faults = pl.Series("fault", found, dtype=pl.String) if any(found) else None
         yield pl.Series("row", range(first + 1, first + len(taken) + 1), dtype=pl.Int64), cells, faults
