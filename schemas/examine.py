@@ -24,7 +24,7 @@ from schemas.persons import screen
 from schemas.reasons import REASONS
 from schemas.reference import Reference
 from schemas.schemes import subject_tables
-from schemas.several import people_beside, several_subjects
+from schemas.several import several_identified, several_named
 from schemas.subjects import keeps_names, resolve_subjects
 
 _TEXTS = (
@@ -81,7 +81,8 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     frame, unmarked = _without_markup(frame)
     if unmarked:
         verdict.reject("personal_number", screen(frame, unmarked))  # what tags had cut in two
-    verdict.reject("person_row", people_beside(frame["subject_name"]))
+    people, several = several_named(frame["subject_name"])
+    verdict.reject("person_row", people)
     tables = subject_tables(reference.directory)
     subjects = resolve_subjects(frame["subject_ids"], tables)
     verdict.refuse_each(subjects["reason"], subjects["reason_detail"])
@@ -92,7 +93,8 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     verdict.reject("operation_unknown", _where(~spelled["operation"].is_in(OPERATIONS), "operation"))
     verdict.reject("value_too_long", _too_long(spelled))
 
-    verdict.reject("several_subjects", several_subjects(frame["subject_name"], frame["subject_ids"], tables))
+    verdict.reject("several_subjects", several)
+    verdict.reject("several_subjects", several_identified(frame["subject_ids"], tables))
     verdict.reject_each(subjects["reason"], subjects["reason_detail"])
     verdict.reject("subject_is_authority", _where(_is_authority(spelled, subjects), "subject_ids"))
     dates = faulty_dates(frame)

@@ -5,7 +5,7 @@ material fields: what a reader of the record would call a change. Where it came 
 name is spelled is not material.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,11 +134,19 @@ def _content(frame: pl.DataFrame) -> U64:
     return content
 
 
-def _one_text(column: pl.Series) -> pl.Series:
-    """The texts of each list as one, whatever their order; most lists hold one text, which then is it."""
+def _one_text(column: pl.Series, spell: Callable[[pl.Expr], pl.Expr]) -> pl.Series:
+    """The texts of each list as one, whatever their order; most lists hold one text, which then is it.
+
+    Args:
+        spell: makes texts the same that say the same.
+    """
     if column.list.len().max() == 1:
-        return column.list.first().fill_null("")
-    return column.list.sort().list.join("\x1e")
+        return column.list.first().fill_null("").to_frame("text").select(spell(pl.col("text")))["text"]
+    return column.list.eval(spell(pl.element())).list.sort().list.join("\x1e")
+
+
+def _as_it_is(text: pl.Expr) -> pl.Expr:
+    return text
 
 
 def _material_columns(frame: pl.DataFrame) -> Iterator[U64]:
@@ -151,8 +159,11 @@ def _material_columns(frame: pl.DataFrame) -> Iterator[U64]:
         column = frame[name]
         yield _text_hashes(column) if column.str.len_bytes().sum() else _BLANK_TEXT
     for name in _MATERIAL_LISTS:
-        column = frame[name] if name != "legal_bases" else for_comparison(frame[name])
-        yield _text_hashes(_one_text(column)) if column.list.len().sum() else _BLANK_TEXT
+        column = frame[name]
+        if not column.list.len().sum():
+            yield _BLANK_TEXT
+        else:
+            yield _text_hashes(_one_text(column, for_comparison if name == "legal_bases" else _as_it_is))
     for name in _MATERIAL_NUMBERS:
         column = frame[name]
         yield _numbers(column) if column.null_count() < len(column) else _BLANK_NUMBER

@@ -103,25 +103,23 @@ def spell(text: str) -> list[str]:
 
 def spell_lists(column: pl.Series) -> pl.Series:
     """`spell` for a column of lists of citations; doubles are dropped. Equal lists are read once."""
-    if not column.list.len().sum():
+    lengths = column.list.len()
+    if not lengths.sum():
         return column
-    joined = column.list.join(_UNIT).rename("text")
-    texts = joined.unique()
-    lists = [[text for text in joined_texts.split(_UNIT) if text] for joined_texts in texts.to_list()]
-    spelled = [list(dict.fromkeys(each for text in texts_of_row for each in spell(text))) for texts_of_row in lists]
+    joined = column.list.first().fill_null("") if lengths.max() == 1 else column.list.join(_UNIT)
+    coded = joined.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+    lists = [
+        [text for text in texts.split(_UNIT) if text] for texts in pl.Series(pl.from_arrow(coded.dictionary)).to_list()
+    ]
+    spelled = [list(dict.fromkeys(each for text in texts for each in spell(text))) for texts in lists]
     if spelled == lists:
         return column
-    table = pl.DataFrame({"text": texts, "spelled": pl.Series(spelled, dtype=pl.List(pl.String))})
-    found = joined.to_frame().join(table, on="text", how="left", maintain_order="left")
-    return found["spelled"].rename(column.name)
+    return pl.Series(column.name, spelled, dtype=pl.List(pl.String)).gather(pl.Series(pl.from_arrow(coded.indices)))
 
 
-def for_comparison(column: pl.Series) -> pl.Series:
-    """Lists of provisions without 中华人民共和国, which people print or leave out as they please."""
-    full = f"《{_STATE}"
-    if not column.list.explode(empty_as_null=False).str.contains(full, literal=True).any():
-        return column
-    return column.list.eval(pl.element().str.replace(full, "《", literal=True))
+def for_comparison(text: pl.Expr) -> pl.Expr:
+    """A provision without 中华人民共和国, which people print or leave out as they please."""
+    return text.str.replace(f"《{_STATE}", "《", literal=True)
 
 
 def in_words(spelled: Iterable[str]) -> list[str]:

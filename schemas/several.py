@@ -25,45 +25,51 @@ _SEVERAL_NAMED = re.compile(r"等[0-9一二三四五六七八九十两]+(?:家|�
 _PERSON = re.compile(r"[\u4e00-\u9fff·]{2,4}")
 _NAME_LONGEST = 3  # of most people; the first part of an organisation's own name is longer
 _OTHER_NAME = re.compile("第[一二]名称|曾用名|原名")  # two names of one body
-_COMPANY = "公司|集团|合作社|[厂行店]"
 
 # What a cell must hold to be looked at: few do.
-_SUSPECT_NAME = rf"(?:{_COMPANY}).*[{_SIGNS}]|[{_SIGNS}].*(?:{_COMPANY})|等[0-9一二三四五六七八九十两]+[家户个]"
+_SUSPECT_NAME = rf"[{_SIGNS}]|等[0-9一二三四五六七八九十两]"
+_ONE_CODE_BYTES = len("CN-USCC:") + 18
 _SUSPECT_ID = rf"[0-9A-Za-z-]{{8,}}\s*[{_SIGNS}\s]\s*[0-9A-Za-z-]{{8,}}"
 
 
 def people_beside(names: pl.Series) -> pl.Series:
     """ "subject_name" where the cell names a person beside an organisation (某某公司、张三), else null."""
-    return _judge(names, lambda name: "subject_name" if _holds_person(name) else None)
+    return _judge(names, _suspects(names), _holds_person)
 
 
-def several_subjects(names: pl.Series, ids: pl.Series, tables: SubjectTables) -> pl.Series:
-    """Name of the field that names more than one organisation, else null.
+def several_named(names: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """`people_beside`, and likewise where the cell names more than one organisation; one look at the names for both."""
+    suspects = _suspects(names)
+    return _judge(names, suspects, _holds_person), _judge(names, suspects, _names_several)
+
+
+def several_identified(ids: pl.Series, tables: SubjectTables) -> pl.Series:
+    """ "subject_ids" where one of the identifiers holds codes of different organisations, else null.
 
     Args:
-        names: names of subjects, normalised or not.
         ids: List(String), SCHEME:NUMBER as they came.
     """
-    found = _judge(names, lambda name: "subject_name" if _names_several(name) else None)
-    lengths = ids.list.len().fill_null(0)
-    if not lengths.sum():
-        return found
+    nothing = pl.Series("several", [None], pl.String).new_from_index(0, len(ids))
     flat = ids.list.explode(empty_as_null=False).fill_null("")
-    suspect = flat.str.contains(_SUSPECT_ID).arg_true()
-    if len(suspect) == 0:
-        return found
-    owners = pl.int_range(len(ids), eager=True).repeat_by(lengths).list.explode(empty_as_null=False)
-    bad = [at for at in suspect.to_list() if _codes_of_several(flat[at], tables)]
-    rows = owners.gather(bad)
-    return found.scatter(rows, "subject_ids") if len(rows) else found
-
-
-def _judge(names: pl.Series, say: Callable[[str], str | None]) -> pl.Series:
-    nothing = pl.Series("several", [None], pl.String).new_from_index(0, len(names))
-    suspect = names.str.contains(_SUSPECT_NAME).fill_null(False).arg_true()
-    if len(suspect) == 0:
+    long = (flat.str.len_bytes() > _ONE_CODE_BYTES).arg_true()
+    suspects = long.gather(flat.gather(long).str.contains(_SUSPECT_ID).arg_true())
+    bad = [at for at in suspects.to_list() if _codes_of_several(flat[at], tables)]
+    if not bad:
         return nothing
-    return nothing.scatter(suspect, pl.Series([say(name) for name in names.gather(suspect)], dtype=pl.String))
+    ends = ids.list.len().fill_null(0).cum_sum()
+    rows = ends.search_sorted(pl.Series(bad), side="right")
+    return nothing.scatter(rows, "subject_ids")
+
+
+def _suspects(names: pl.Series) -> pl.Series:
+    return names.str.contains(_SUSPECT_NAME).fill_null(False).arg_true()
+
+
+def _judge(names: pl.Series, suspects: pl.Series, holds: Callable[[str], bool]) -> pl.Series:
+    """The word for the field where a suspect name holds what is looked for."""
+    nothing = pl.Series("several", [None], pl.String).new_from_index(0, len(names))
+    found = [at for at in suspects.to_list() if holds(names[at])]
+    return nothing.scatter(found, "subject_name") if found else nothing
 
 
 def _parts(name: str) -> list[str]:
