@@ -11,12 +11,12 @@ from confluent_kafka import KafkaException
 
 from schemas.errors import Retryable
 from schemas.settings import Settings
-from schemas.topics import HISTORY, QUARANTINE, RECEIPTS_PREFIX, RECORDS
+from schemas.topics import HISTORY, MEASURES, QUARANTINE, RECEIPTS_PREFIX, RECORDS
 from stream_processors.clickhouse import ClickHouse
 from stream_processors.kafka import admin, read_all
 from stream_processors.rows import PARKED, rows_of
 
-TABLES = ("records", "history", "quarantine", "receipts")
+TABLES = ("records", "history", "quarantine", "receipts", "measures")
 _ASK_SECONDS = 10.0
 _SUFFIX = re.compile(r"_[a-z0-9_]{1,40}")
 
@@ -49,7 +49,7 @@ def drop_rebuild(store: ClickHouse, into: str) -> None:
 
 
 def _topics_of(settings: Settings, tables: Sequence[str]) -> Iterator[str]:
-    fixed = {"records": RECORDS, "history": HISTORY, "quarantine": QUARANTINE}
+    fixed = {"records": RECORDS, "history": HISTORY, "quarantine": QUARANTINE, "measures": MEASURES}
     for table in tables:
         if table in fixed:
             yield fixed[table]

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from schemas import codec
-from schemas.avro import CREDIT_RECORD, QUARANTINED, RECEIPT, Message
-from schemas.topics import HISTORY, QUARANTINE, RECEIPTS_PREFIX, RECORDS
+from schemas.avro import CREDIT_RECORD, MEASURE, QUARANTINED, RECEIPT, Message
+from schemas.topics import HISTORY, MEASURES, QUARANTINE, RECEIPTS_PREFIX, RECORDS
 from stream_processors.kafka import Batch
 
 TOPIC_EPOCH = 1  # counts the sets of topics that a platform has had: more partitions mean new topics and a replay
@@ -21,6 +21,7 @@ MESSAGE_OF: dict[str, Message] = {
     "history": CREDIT_RECORD,
     "quarantine": QUARANTINED,
     "receipts": RECEIPT,
+    "measures": MEASURE,
 }
 
 # ClickHouse's Date32 and DateTime64 hold the years 1900 to 2299.
@@ -79,7 +80,7 @@ def rows_of(batch: Batch, *, epoch: int = TOPIC_EPOCH) -> Rows:
 
 def table_of(topic: str) -> str:
     """The table that keeps the messages of a topic."""
-    known = {RECORDS: "records", HISTORY: "history", QUARANTINE: "quarantine"}
+    known = {RECORDS: "records", HISTORY: "history", QUARANTINE: "quarantine", MEASURES: "measures"}
     if topic in known:
         return known[topic]
     if topic.startswith(RECEIPTS_PREFIX):

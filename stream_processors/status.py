@@ -23,7 +23,7 @@ from stream_processors.tables.identity import consumer_group
 _BROKER_SECONDS_MAX = 3.0
 _STORE_SECONDS_MAX = 10
 _LAG_EVENTS_MAX = 100_000
-_TABLES = ("records", "history", "quarantine", "receipts")
+_TABLES = ("records", "history", "quarantine", "receipts", "measures")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The store lane: what Kafka says of records, history, quarantine and receipts becomes rows in ClickHouse.
+"""The store lane: what Kafka says of records, history, quarantine, receipts and measures becomes rows in ClickHouse.
 
 `rows.rows_of` is the pure step, `pending.due` says when to insert, `StoreLane.run` is the loop.
 
@@ -22,7 +22,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from schemas.errors import Retryable, Stop
 from schemas.reference import Reference, load
 from schemas.settings import Settings
-from schemas.topics import HISTORY, QUARANTINE, RECEIPTS_PREFIX, RECORDS
+from schemas.topics import HISTORY, MEASURES, QUARANTINE, RECEIPTS_PREFIX, RECORDS
 from stream_processors.clickhouse import ClickHouse, TablesMissing, connect
 from stream_processors.freshness import accepted_in, accepted_so_far
 from stream_processors.kafka import Batch, Source
@@ -32,8 +32,8 @@ from stream_processors.tables.identity import consumer_group
 from stream_processors.tables.migrate import migrate
 from stream_processors.tables.reference import load_reference
 
-TOPICS = [RECORDS, HISTORY, QUARANTINE, f"^{RECEIPTS_PREFIX.replace('.', '[.]')}.*"]
-_TABLES_IN_ORDER = ("records", "history", "quarantine", "receipts", PARKED)
+TOPICS = [RECORDS, HISTORY, QUARANTINE, MEASURES, f"^{RECEIPTS_PREFIX.replace('.', '[.]')}.*"]
+_TABLES_IN_ORDER = ("records", "history", "quarantine", "receipts", "measures", PARKED)
 _TAKE_SECONDS_MIN = 0.005
 _IDLE_SECONDS = 0.2
 _ANSWER_SECONDS_MAX = 30  # of one insert; well below Kafka's max.poll.interval.ms
