@@ -325,6 +325,23 @@ def redrive(
     return 0 if found.outcomes["good"] == found.rows else EXIT_SOME_NOT_GOOD
 
 
+@app.command
+def resume(*, department: DepartmentName) -> int:
+    """Let a department send again that was stopped because too many rows of its last file were set aside.
+
+    For whoever has looked into that file: its receipts say what is wrong. Next: xinliu-adapter publish FILE.
+    """
+    from producers.journal import Journal
+    from producers.publisher import require_department
+
+    settings = _settings()
+    require_department(settings, department)
+    journal = Journal(settings.home)
+    print(f"{department} was stopped and may send again" if journal.stopped(department) else f"{department} may send")
+    journal.resume(department)
+    return 0
+
+
 @simulate_app.command
 def files(
     *,

@@ -241,7 +241,7 @@ def note_result(journal: Journal, entry: Entry, result: Result) -> None:
             entry.department,
             f"{entry.department} is stopped because too many rows of its last file were set aside, {judged.words}; "
             f"xinliu-adapter receipts {entry.submission} lists them; mend the mapping or the files, then publish with "
-            "--resume",
+            f"--resume, or run xinliu-adapter resume --department {entry.department}",
         )
         journal.note_judged(entry)
     elif not result.waiting:

@@ -141,11 +141,15 @@ def of_platform(
     records = pl.concat(found).unique("record_id", keep="last", maintain_order=True)
     ours = pl.col("submission").str.replace(_SUBMISSION_END, "") == list_name
     of_mapping = pl.col("mapping").str.replace(r"@\d+$", "") == mapping
+    # A closed record does not tell its mapping, but a submission has only one.
+    by_mapping = pl.col("submission").is_in(records.filter(of_mapping)["submission"].unique().implode())
     kind = (
         pl.when(ours & of_mapping & (pl.col("status") == "valid"))
         .then(pl.lit(LISTED))
         .when(ours & (pl.col("status") == "withdrawn"))
         .then(pl.lit(WITHDRAWN))
+        .when(ours & by_mapping & pl.col("status").is_in(["annulled", "repaired"]))
+        .then(pl.lit(CLOSED))
     )
     lines = records.with_columns(kind=kind).filter(pl.col("kind").is_not_null())
     newest = lines["source_version"].dt.epoch("ms").max()

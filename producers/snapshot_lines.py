@@ -98,7 +98,11 @@ def of_records(records: pl.DataFrame, row: str | None = None, part: str | None =
 
 
 def _unreadable(events: pl.DataFrame) -> pl.DataFrame:
-    """Lines of events that would be set aside, with whatever of subject, document and name can be read of each."""
+    """Lines of events that would be set aside, with whatever of subject, document and name can be read of each.
+
+    An event whose source has put a placeholder where the subject stood and names it nowhere leaves none: that is no
+    doubt, the source says that it names nobody (a court has had the subject blanked, say).
+    """
     subjects = resolve_subjects(events["subject_ids"])
     spelled = document_numbers(events["document_number"])
     seen_as = events.select(
@@ -107,6 +111,8 @@ def _unreadable(events: pl.DataFrame) -> pl.DataFrame:
         faults=pl.col("faults").list.join("\x1e"),
         day=pl.col("decided_on").cast(pl.String),
     )
+    spelled_names = _name_hashes(names(events["subject_name"]))
+    names_nobody = (subjects["reason"] == "subject_placeholder").fill_null(False) & (spelled_names == 0)
     nothing = {name: pl.lit(None, dtype) for name, dtype in LINE_SCHEMA.items() if name in PARTS}
     return (
         events.select(
@@ -118,11 +124,12 @@ def _unreadable(events: pl.DataFrame) -> pl.DataFrame:
             **nothing,
             subject_key=subjects["subject_key"].fill_null(""),
             document=document_identity(spelled),
-            name=_name_hashes(names(events["subject_name"])),
+            name=spelled_names,
             seen_as=pl.Series(hash_64(seen_as, seen_as.columns)),
         )
         .with_columns(pl.col(name).fill_null("") for name in PARTS if LINE_SCHEMA[name] == pl.String)
         .cast(LINE_SCHEMA)
+        .filter(~names_nobody)
     )
 
 

@@ -102,9 +102,11 @@ def test_a_line_holds_whatever_identifies_a_record(category, shelf):
         (barred(2, code="", document="演财采〔2099〕9号"), [2]),  # neither: by name
         (barred(2, code="", document="", name=""), [2, 3]),  # nothing: whoever is absent
         (barred(2, name=f"演示{PERSON}"), [2]),  # refused by the guard, about the organisation all the same
+        (barred(2, name="", code="9" * 18), []),  # blanked: the source says that it names nobody
+        (barred(2, code="9" * 18), [2]),  # a placeholder for a code that is not known
         (barred(9, code=PERSON, document="演财采〔2023〕3号"), []),  # a person's row says nothing of organisations
     ],
-    ids=["subject", "document", "name", "nothing", "hidden", "person"],
+    ids=["subject", "document", "name", "nothing", "hidden", "blanked", "placeholder", "person"],
 )
 def test_a_row_that_can_not_be_read_withdraws_nothing(shelf, row, kept):
     shelf.publish([barred(1), barred(2), barred(3)])
