@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+FRAME_BYTES = 5
 STRING = "string"
 STRINGS: dict[str, Any] = {"type": "array", "items": "string"}
 INT = "int"
@@ -41,6 +42,8 @@ class Field:
             avro["default"] = None
         return avro
 
+
+_FRAME = tuple(Field(f"frame_{number}", INT, "a byte of the framing") for number in range(FRAME_BYTES))
 
 # What a department reports. Kept apart in groups only so that the messages below can be put together from them.
 _ORIGIN = (
@@ -134,6 +137,19 @@ class Message:
     def head_json(self) -> str:
         """Schema of the leading fields: decoding with it skips the rest of the body."""
         return json.dumps(self._record(self.fields[: self.head]), ensure_ascii=False)
+
+    @cached_property
+    def framed_json(self) -> str:
+        """The schema of a message with its framing in front: five bytes, each an Avro int as long as it is below 128.
+
+        So the batch codec reads messages as they came, and none is copied only to cut its framing off.
+        """
+        return json.dumps(self._record((*_FRAME, *self.fields)))
+
+    @cached_property
+    def framed_head_json(self) -> str:
+        """`framed_json` of the leading fields."""
+        return json.dumps(self._record((*_FRAME, *self.fields[: self.head])))
 
     @cached_property
     def arrow(self) -> pa.Schema:

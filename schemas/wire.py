@@ -15,9 +15,8 @@ from typing import Any
 
 import fastavro
 
-from schemas.avro import MESSAGES, Message
+from schemas.avro import FRAME_BYTES, MESSAGES, Message
 
-FRAME_BYTES = 5
 _HERE = Path(__file__).parent
 LOCK_FILE = _HERE / "lock.json"
 

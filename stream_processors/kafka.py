@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
@@ -87,17 +88,17 @@ def client_config(settings: Settings) -> dict[str, Any]:
     return {"bootstrap.servers": settings.kafka, **_CLIENT}
 
 
-def batch_of(messages: Sequence[Message]) -> Batch:
-    """Kafka's messages as columns; errors must have been taken out."""
+def batch_of(messages: Sequence[Message], *, keyed: bool = True) -> Batch:
+    """Kafka's messages as columns; errors must have been taken out. Not `keyed` leaves the keys out: None for each."""
     kind = type(messages[0]) if messages else Message
     count = len(messages)
     return Batch(
         list(map(kind.value, messages)),
-        list(map(kind.key, messages)),
+        list(map(kind.key, messages)) if keyed else [None] * count,
         cast("list[str]", list(map(kind.topic, messages))),
         np.fromiter(map(kind.partition, messages), np.int32, count),
         np.fromiter(map(kind.offset, messages), np.int64, count),
-        np.fromiter((stamp[1] for stamp in map(kind.timestamp, messages)), np.int64, count),
+        np.fromiter(map(itemgetter(1), map(kind.timestamp, messages)), np.int64, count),
     )
 
 
@@ -160,8 +161,11 @@ class Source:
         return self._consumer
 
     def take(self, batch_rows: int, wait_seconds: float) -> Batch:
-        """Up to `batch_rows` messages, waiting at most `wait_seconds`; an empty batch when there are none."""
-        batch = batch_of(without_errors(self._consumer.consume(batch_rows, wait_seconds)))
+        """Up to `batch_rows` messages without their keys, waiting at most `wait_seconds`; an empty batch for none.
+
+        No lane asks for a key: whose an event is stands in the event.
+        """
+        batch = batch_of(without_errors(self._consumer.consume(batch_rows, wait_seconds)), keyed=False)
         if self._away and len(batch):
             self._away = False
             self._log.info("the broker is back", broker=self._broker)
