@@ -72,9 +72,10 @@ def lists(column: pl.Series) -> pl.Series:
     if not lengths.sum():
         return column
     written = column.list.explode(empty_as_null=False).fill_null("")
-    flat = texts(written)
-    if flat is written and written.str.len_bytes().min():
+    distinct = written.unique()  # a batch names few classes and provisions
+    if texts(distinct) is distinct and distinct.str.len_bytes().min():
         return column  # nothing to tidy, nothing to drop
+    flat = texts(written)
     if (flat == "").any():
         frame = pl.DataFrame({"row": _owner_rows(lengths), "text": flat}).filter(pl.col("text") != "")
         packed = frame.group_by("row", maintain_order=True).agg("text")
@@ -98,6 +99,8 @@ def _lists_from(flat: pl.Series, ends: np.ndarray[Any, Any], name: str) -> pl.Se
 
 def _where_unstable(column: pl.Series, stable: str, fold: Any) -> pl.Series:
     """Apply `fold` to the rows that do not match `stable`; the others stay as they are."""
+    if not column.str.len_bytes().sum():
+        return column  # a column that no row fills
     unstable = (~column.str.contains(stable)).arg_true()
     if len(unstable) == 0:
         return column
