@@ -6,6 +6,7 @@ identified events and rejects out, each input row exactly once on one of the two
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ from schemas.reference import Reference
 from schemas.schemes import subject_tables
 from schemas.several import several_identified, several_named
 from schemas.subjects import keeps_names, resolve_subjects
+from schemas.windows import publication_limits
+from schemas.windows_packs import WindowPack, load_windows
 
 _TEXTS = (
     "subject_name",
@@ -104,7 +107,7 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     good = verdict.good()
     if len(good) < frame.height:
         spelled, subjects = spelled[good], subjects[good]
-    dated = _dates(_with_subjects(spelled, subjects))
+    dated = _dates(_with_subjects(spelled, subjects), load_windows(reference.directory))
     hashes = identify(dated, catalogue())
     verdict.reject_at(good, "identity_incomplete", hashes.missing)
 
@@ -296,38 +299,22 @@ def _with_subjects(frame: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _dates(frame: pl.DataFrame) -> pl.DataFrame:
-    """The end of publication under the catalogue's limit, the date that orders the event, no version from the future.
-
-    A period of months ends on the corresponding day, or on the last of a shorter month (Civil Code, Art. 202).
+def _dates(frame: pl.DataFrame, packs: Sequence[WindowPack]) -> pl.DataFrame:
+    """The end of publication, which is the strictest of the source's own and the law's limits; the date that orders
+    the event; no version from the future.
     """
-    limits = {
-        (name, jurisdiction): months
-        for name, category in catalogue().items()
-        for jurisdiction, months in category.publication_months_max.items()
-    }
-    end = pl.col("published_until")
-    for (category, jurisdiction), months in limits.items():
-        applies = (pl.col("category") == category) & _of_jurisdiction(jurisdiction)
-        limit = pl.col("decided_on").dt.offset_by(f"{months}mo")
-        end = pl.when(applies).then(pl.min_horizontal(end, limit)).otherwise(end)
+    limits = publication_limits(frame, packs)
     changes = pl.col("operation").is_in((*CLOSING, "reinstate"))
     effective = pl.when(changes).then(pl.coalesce("change_decided_on", "decided_on")).otherwise(pl.col("decided_on"))
     reported_on = pl.col("reported_at").dt.date()
     return frame.with_columns(
         reported_until=pl.col("published_until"),
-        limited_until=end,
+        limited_until=pl.min_horizontal("published_until", limits),
         effective_on=pl.min_horizontal(effective, pl.when(effective.is_not_null()).then(reported_on)),
         source_version=pl.min_horizontal(
             "source_version", pl.when(pl.col("source_version").is_not_null()).then(pl.col("reported_at"))
         ),
     )
-
-
-def _of_jurisdiction(jurisdiction: str) -> pl.Expr:
-    if jurisdiction == "CN":
-        return pl.col("subject_key").str.starts_with("org:") | pl.col("subject_key").str.starts_with("reg:")
-    return pl.col("subject_key").str.starts_with(f"{jurisdiction}-")
 
 
 def _assemble(

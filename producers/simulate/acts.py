@@ -15,7 +15,7 @@ _DAYS_BACK = 300  # a penalty is published for a year at most here, so all of th
 _IN_A_PILOT_UNIT = 0.7
 
 # Kinds of a penalty, and the words that the national form uses for them.
-PENALTY_CLASSES = ("警告", "罚款", "没收违法所得", "没收非法财物", "责令停产停业", "吊销许可证件")
+PENALTY_CLASSES = ("降低资质等级", "罚款", "没收违法所得", "没收非法财物", "责令停产停业", "吊销许可证件")
 LICENCE_CLASSES = ("普通", "特许", "认可", "核准", "登记")
 _BASES = {
     "market": (

@@ -29,9 +29,9 @@ _TRIES = 8
 _FIRST_VERSION_MS = 1_577_836_800_000  # 2020-01-01: versions only have to grow, by what a record can tell apart (10 ms)
 _VERSION_STEP_MS = 10
 _FINE_FEN_MAX = 100_000 * 201  # above the fine of any decision before its correction
-_DAYS_BACK = 300  # within the year that a penalty is published
+_DAYS_BACK = 300  # within the year that a penalty is published; none is of a class that is published for less
 
-_CLASSES = ["警告", "罚款", "没收违法所得", "没收非法财物", "责令停产停业", "吊销许可证件"]
+_CLASSES = ["降低资质等级", "罚款", "没收违法所得", "没收非法财物", "责令停产停业", "吊销许可证件"]
 _BASES = [
     "《中华人民共和国产品质量法》第四十九条",
     "《中华人民共和国食品安全法》第一百二十四条",

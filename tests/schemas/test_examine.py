@@ -99,6 +99,7 @@ def test_end_of_publication(case: dict[str, str]) -> None:
     found = identified(
         category=case["category"],
         subject_ids=[case["subject"]],
+        classes=[kind for kind in case["classes"].split(";") if kind],
         decided_on=_day(case["decided_on"]),
         published_until=_day(case["reported"]),
     )
