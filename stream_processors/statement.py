@@ -13,18 +13,15 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from schemas.asked import subject_key_asked
 from schemas.catalogue import catalogue
 from schemas.errors import InputError
-from schemas.persons import screen_text
-from schemas.reasons import REASONS
 from schemas.reference import Reference
-from schemas.subjects import resolve_subject
 from stream_processors.clickhouse import ClickHouse
 
 LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day is a day there
 _DOING = "reading what is on record about the subject"
 _UNRECOGNISED = ("?:", "CN-ANY:")  # as reported; what it was recognised as is the canonical identifier beside it
-_KEY_SCHEMES = {"org": "CN-ORG", "reg": "CN-REG"}
 
 _CURRENT = "SELECT * FROM current_records WHERE subject_key = {key:String}"
 _AS_OF = "SELECT * FROM records_as_of(at = {at:String}) WHERE subject_key = {key:String}"
@@ -131,23 +128,7 @@ def statement(
 
 def subject_key_of(subject: str) -> str:
     """The key of the organisation that a person typed. Raises InputError with a sentence that does not repeat it."""
-    text = subject.strip()
-    scheme, colon, number = text.partition(":")
-    identifier = f"{_KEY_SCHEMES.get(scheme, scheme)}:{number}" if colon else f"?:{text}"
-    kind = screen_text(text, is_code=True) or screen_text(text)
-    if kind is not None:
-        raise InputError(
-            f"asking for a statement: this is a personal number ({kind}); "
-            "there are records of registered organisations only, ask with the code of an organisation"
-        )
-    found = resolve_subject([identifier])
-    if found.key is None:
-        reason = REASONS[found.reason or "subject_unresolved"]
-        raise InputError(
-            f"asking for a statement: {reason.sentence.format(detail=found.detail or 'unspecified')}; ask with a "
-            "unified social credit code, an organisation code, a registration number or SCHEME:NUMBER"
-        )
-    return found.key
+    return subject_key_asked(subject, "asking for a statement")
 
 
 def moment_of(text: str) -> date | datetime:
