@@ -55,7 +55,10 @@ class Settings:
         default=None, metadata=_said("XINLIU_MAPPINGS", "folder of mappings beside the shipped ones")
     )
     rules_dir: Path | None = field(
-        default=None, metadata=_said("XINLIU_RULES", "folder of rule packs in place of the shipped ones")
+        default=None,
+        metadata=_said(
+            "XINLIU_RULES", "folder of rule packs beside the shipped ones, or in place of those of the same name"
+        ),
     )
     clock_ahead_days: int = field(
         default=0,

@@ -18,6 +18,7 @@ from schemas.errors import ConfigurationError
 
 SHIPPED = Path(__file__).parent / "packs"
 TierName = Literal["minor", "general", "serious", "ungraded"]
+TIER_NAMES: tuple[TierName, ...] = get_args(TierName)
 Channel = Literal["credit", "necips", "any"]
 Start = Literal["decided_on", "published_on", "conduct_ended_on"]
 
@@ -159,8 +160,8 @@ def _check(pack: WindowPack, file: str) -> None:
     if pack.to_day is not None and pack.to_day < pack.from_day:
         raise _problem(file, "to_day is before from_day")
     for tier in pack.tiers:
-        if tier.name not in get_args(TierName):
-            raise _problem(file, f"a tier's name is none of {', '.join(get_args(TierName))}")
+        if tier.name not in TIER_NAMES:
+            raise _problem(file, f"a tier's name is none of {', '.join(TIER_NAMES)}")
         if unknown := sorted(set(tier.categories) - set(catalogue())):
             raise _problem(file, f"a tier names the category {unknown[0]}, which the catalogue does not know")
         if tier.published and not 0 <= tier.min_months <= tier.max_months > 0:

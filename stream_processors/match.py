@@ -1,39 +1,81 @@
 """Which rules speak about which records: one columnar question for each rule, asked of a whole batch. Pure.
 
-A rule speaks about a record that is valid, of its categories, decided within the days of its pack, and holding the
-words that it asks for. What follows is a case; a match puts nothing in force.
+A rule speaks about a record that is valid, of its categories, decided within the days of its pack, and meets all that
+it asks for. What follows is a case; a match puts nothing in force. Whether the body can be restricted at all is not
+asked here but where the case is judged, so that no rule can leave it out.
 """
 
 from __future__ import annotations
 
+from datetime import date
+from functools import cache
+from typing import Any
+
+import numpy as np
 import polars as pl
 
+from stream_processors.rules.conditions import SEPARATOR, Condition
 from stream_processors.rules.packs import Packs
+from stream_processors.rules.rule import Rule
 
-MATCH_SCHEMA = {"row": pl.Int64, "rule": pl.String}
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+MATCH_SCHEMA: dict[str, type[pl.DataType]] = {"row": pl.Int64, "rule": pl.String, "why": pl.String}
 
 
 def match(records: pl.DataFrame, packs: Packs) -> pl.DataFrame:
-    """Columns row (of `records`) and rule (its name), in the order of the rules.
+    """Columns row (of `records`), rule (its name) and why (the sentence that explains it), in the order of the rules.
 
     Args:
         records: CREDIT_RECORD columns.
     """
     found = [pl.DataFrame(schema=MATCH_SCHEMA)]
+    valid = _Valid(records)
     for name, rule in packs.rules.items():
-        speaks = pl.col("status").eq("valid") & pl.col("category").is_in(rule.categories)
-        speaks &= pl.col("decided_on") >= rule.from_day
-        if rule.to_day is not None:
-            speaks &= pl.col("decided_on") <= rule.to_day
-        for column, words in packs.conditions[name].items():
-            speaks &= _holds(records.schema[column], column, words)
-        rows = records.select(speaks.fill_null(False).arg_true()).to_series()
+        rows = valid.of(rule)
+        conditions = packs.conditions[name]
+        if len(rows) and conditions:
+            some = valid.columns({condition.reads for condition in conditions})[rows]
+            meets = pl.all_horizontal(condition.expression().fill_null(False) for condition in conditions)
+            rows = rows[some.select(meets=meets)["meets"].to_numpy()]
         if len(rows):
-            found.append(pl.DataFrame({"row": rows.cast(pl.Int64), "rule": pl.Series([name] * len(rows))}))
+            why = _why(rule, conditions)
+            found.append(pl.select(row=pl.Series(rows), rule=pl.lit(name), why=pl.lit(why)))
     return pl.concat(found)
 
 
-def _holds(kind: pl.DataType, column: str, words: tuple[str, ...]) -> pl.Expr:
-    if kind == pl.List(pl.String):
-        return pl.any_horizontal(pl.col(column).list.join("\x1f").str.contains(word, literal=True) for word in words)
-    return pl.any_horizontal(pl.col(column).str.contains(word, literal=True) for word in words)
+class _Valid:
+    """The valid records of a batch; what several rules ask of them is answered once."""
+
+    def __init__(self, records: pl.DataFrame) -> None:
+        self._valid = np.flatnonzero((records["status"] == "valid").fill_null(False).to_numpy())
+        self._records = records
+        self._category = records["category"].gather(self._valid)
+        self._decided = records["decided_on"].gather(self._valid)
+        self._within: dict[tuple[object, ...], Rows] = {}
+        self._made: dict[str, pl.Series] = {}
+
+    def of(self, rule: Rule) -> Rows:
+        """Rows of the rule's categories that were decided within its days."""
+        key = (rule.categories, rule.from_day, rule.to_day)
+        if key not in self._within:
+            to_day = rule.to_day or date.max
+            within = self._category.is_in(rule.categories) & self._decided.is_between(rule.from_day, to_day)
+            self._within[key] = self._valid[within.fill_null(False).to_numpy()]
+        return self._within[key]
+
+    def columns(self, names: set[str]) -> pl.DataFrame:
+        """These columns of all records; lists as one text."""
+        for name in names - set(self._made):
+            column = self._records[name]
+            self._made[name] = column.list.join(SEPARATOR) if column.dtype == pl.List(pl.String) else column
+        return pl.DataFrame([self._made[name] for name in sorted(names)])
+
+
+@cache
+def _why(rule: Rule, conditions: tuple[Condition, ...]) -> str:
+    """The sentence that explains a match."""
+    until = f" to {rule.to_day}" if rule.to_day else " on"
+    asked = "".join(f", {condition}" for condition in conditions)
+    about = f"{' or '.join(rule.categories)} decided from {rule.from_day}{until}"
+    return f"{rule.pack} speaks of every valid record of {about}{asked}: {', '.join(rule.bases)}"

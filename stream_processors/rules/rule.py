@@ -1,6 +1,8 @@
 """What a rule of a pack says about one measure: who decides, how long, on which provision. Data, no code.
 
-Whether a rule speaks about a record is `stream_processors.match`; what follows is `stream_processors.case`.
+There is no field for whom a rule is about: a restriction is about economic operators that are legal persons and nobody
+else, and the engine holds that line itself (`stream_processors.cases.judge`). Whether a rule speaks about a record is
+`stream_processors.match`; what follows is the case.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ class Rule:
 
     Attributes:
         name: PACK/CODE, e.g. `CN-36/M02`; it is what an act names, together with the evidence's document number.
+            Several rules of a pack may be about one measure on different provisions: M03-53, M03-54.
         measure: canonical code, M01 to M11 for restrictions, I01 to I05 for incentives.
         activity: the regulated activity in which it binds; never anything beyond it.
         categories: categories of records that can be evidence.
@@ -27,10 +30,11 @@ class Rule:
         max_months: legal maximum of its duration.
         min_months: earliest end by repair after it entered into force.
         repair_ends: False where the law bars an early end.
-        bases: provisions as "instrument, article (edition)".
+        bases: provisions in the one spelling, 《instrument》（edition）article.
         sentence_zh, sentence_en: what a notice cites.
         repair_zh, repair_en: what the subject can do to end it.
         from_memory: a fact in here was not read in a source; it is configuration, and the pack says so.
+        memory: which fact that is.
     """
 
     name: str
@@ -52,3 +56,4 @@ class Rule:
     repair_zh: str
     repair_en: str
     from_memory: bool = False
+    memory: str = ""
