@@ -6,6 +6,7 @@ Non-goals: nothing about credit is decided here; each command calls one function
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from schemas.errors import EXIT_INPUT, EXIT_RETRY, EXIT_SOME_NOT_GOOD, InputError, XinliuError
+from schemas.errors import EXIT_INPUT, EXIT_RETRY, EXIT_SOME_NOT_GOOD, EXIT_STOP, InputError, XinliuError
 from schemas.settings import Settings
 
 # The modules behind the commands are imported by the commands, so that --help answers at once.
@@ -430,18 +431,44 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=1))
 
 
+def _require_no_person(arguments: Sequence[str]) -> None:
+    """Raise InputError, which does not repeat it, where a word of the command line may be a personal number.
+
+    A file that is called after one would be named in messages and progress bars, and by whatever logs them.
+    """
+    from schemas.persons import screen_text
+
+    for place, argument in enumerate(arguments, 1):
+        kind = screen_text(argument)
+        if kind is not None:
+            raise InputError(
+                f"reading the command line: word {place} of it holds what looks like a personal number ({kind}); "
+                "rename the file, or leave the number out; nothing was read"
+            )
+
+
+def _say(error: Exception | str) -> None:
+    from schemas.persons import words_to_show
+
+    print(words_to_show(str(error)), file=sys.stderr)
+
+
 def answer(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Errors are one sentence on stderr, with no stack trace."""
     try:
+        _require_no_person(arguments)
         code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:  # said by cyclopts already, with the usage
         return EXIT_INPUT
     except XinliuError as error:
-        print(error, file=sys.stderr)
+        _say(error)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except Exception:  # a fault of ours: the stack trace is for whoever mends it, and may quote what was read
+        _say(traceback.format_exc())
+        return EXIT_STOP
     return code if isinstance(code, int) else 0
 
 

@@ -20,6 +20,7 @@ from producers.receipts import RECEIVED_SCHEMA, Result, collect, of_entry, total
 from producers.snapshot_base import source_name
 from producers.snapshot_prepare import SnapshotOrder
 from schemas.errors import EXIT_RETRY, EXIT_SOME_NOT_GOOD, InputError
+from schemas.persons import words_to_show
 from schemas.settings import Settings
 
 
@@ -89,7 +90,7 @@ def publish_files(settings: Settings, wanted: Wanted, now: Callable[[], datetime
             except InputError as error:
                 if len(wanted.files) == 1:
                     raise
-                print(error, file=sys.stderr)
+                print(words_to_show(str(error)), file=sys.stderr)
                 exit_code = error.exit_code
         if command:
             Journal(settings.home).end_steps(command)

@@ -9,6 +9,7 @@ look knows must leave one of these traces (a property test holds the two togethe
 - 7 digits in a row hold an aligned word of 4 digits, 6 digits after a letter do or leave their halves around a border;
 - 7 letters X in a row hold an aligned XXXX;
 - full-width digits, and characters beyond U+FFFF (other digits), are traces themselves;
+- a line break or a tab between two bytes from space to question mark is a trace itself;
 - anything else that can hide in a number stands after one of its digits, and is not ASCII.
 """
 
@@ -54,6 +55,7 @@ def _traces(data: Bytes) -> Positions:
     words: Words = padded.view(_U4)
     capitals = (words & _U4(0xDFDFDFDF)) == _U4(0x58585858)  # XXXX or xxxx
     traces = [_long_runs(words), _digit_words(words), _split_digits(words), np.flatnonzero(capitals) * 4]
+    traces.append(_breaks(padded))
     if padded.max() >= 0x80:
         traces += [_full_width_digits(padded), np.flatnonzero(padded >= 0xF0), _beside_digits(padded)]
     return np.minimum(np.concatenate(traces), len(data) - 1)
@@ -63,6 +65,17 @@ def _long_runs(words: Words) -> Positions:
     """Second of two neighbouring words of bytes from 0x20 to 0x3f: digits, space, most ASCII punctuation."""
     low = (words & _U4(0xE0E0E0E0)) == _U4(0x20202020)
     return np.flatnonzero(low[:-1] & low[1:]) * 4 + 4
+
+
+def _breaks(data: Bytes) -> Positions:
+    """Tabs and line breaks after digits, spaces or punctuation, and before them or another break."""
+    breaks = data - np.uint8(9) < np.uint8(5)
+    at = np.flatnonzero(breaks)
+    if len(at) == 0:
+        return at
+    low = (data & np.uint8(0xE0)) == np.uint8(0x20)
+    before, after = np.maximum(at - 1, 0), np.minimum(at + 1, len(data) - 1)
+    return at[low[before] & (low[after] | breaks[after])]
 
 
 def _full_width_digits(data: Bytes) -> Positions:

@@ -42,7 +42,7 @@ PERSONAL_KINDS: tuple[PersonalKind, ...] = get_args(PersonalKind)
 FIRST_BIRTH_YEAR = 1880
 LAST_BIRTH_YEAR = 2040  # not "today": a guard that gives another answer tomorrow could not be checked from outside
 
-SEPARATORS_IN_NUMBERS = " \\-_./·•・‐‑‒–—―−\u00a0\u3000\t"
+SEPARATORS_IN_NUMBERS = " \\-_./·•・‐‑‒–—―−\u00a0\u3000\t\n\v\f\r\u0085\u2028\u2029"
 MASKS = "*＊×✕●○◎■□█▇▓•∗⁎※"
 
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
@@ -174,7 +174,8 @@ _MASKED = re.compile(
     rf"|[{MASKS}]{{3}}\.?[0-9]{{3}}\.?[0-9]{{3}}-?[{MASKS}]{{2}}"  # as Brazil prints a person's number
     r"|[0-9]{3,}[Xx]{7,}[0-9Xx]*"  # letters as masks
 )
-_SPACED_MASK = re.compile(rf"(?<=[0-9{MASKS}])[ \-]{{1,2}}(?=[0-9Xx{MASKS}])")
+_SPACED_MASK = re.compile(rf"(?<=[0-9{MASKS}])[ \-\n\r]{{1,2}}(?=[0-9Xx{MASKS}])")
+_SCIENTIFIC = re.compile(r"(?<![0-9])([1-9])\.([0-9]{7,})[Ee]\+?1[79](?![0-9])")
 _CPF_PRINTED = re.compile(r"(?<![0-9])[0-9]{3}\.[0-9]{3}\.[0-9]{3}[-/.][0-9]{2}(?![0-9])")
 _PASSPORT = re.compile(r"[EGeg][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[DSPdsp][Ee][0-9]{7}")
 _TRAVEL_PERMIT = re.compile(r"[HMhm](?:[0-9]{8}|[0-9]{10})")
@@ -193,7 +194,7 @@ def personal_number_in(text: str) -> PersonalKind | None:
 
     A number that is in full a code of an organisation is passed over.
     """
-    for search in (_in_runs, _in_words, _in_spread, _in_masked, _in_phrases):
+    for search in (_in_runs, _in_words, _in_spread, _in_masked, _in_scientific, _in_phrases):
         for kind in search(text):
             return kind
     return None
@@ -341,6 +342,14 @@ def _in_masked(text: str) -> Iterator[PersonalKind]:
         yield "masked_id"
 
 
+def _in_scientific(text: str) -> Iterator[PersonalKind]:
+    """18 or 20 digits that a spreadsheet took for an amount: of a person's the region and the birth date are left."""
+    for found in _SCIENTIFIC.finditer(text):
+        head = (found[1] + found[2]).ljust(15, "0")[:14]
+        if looks_like_resident_id(head + "0000"):
+            yield "masked_id"
+
+
 def _in_phrases(text: str) -> Iterator[PersonalKind]:
     """Any number that the text calls one of an identity document, unless it is a date or an organisation's."""
     for found in _CALLED_A_DOCUMENT.finditer(text):
@@ -351,6 +360,8 @@ def _in_phrases(text: str) -> Iterator[PersonalKind]:
 
 # -- columns that hold one code -------------------------------------------------------------------------------------
 
+PRINTED_CNPJ = r"(?:BR-CNPJ:|\?:)?[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}"
+"""As Brazil prints the number of an organisation: no personal number has 14 digits in these groups."""
 _SCHEME = re.compile(r"\s*([A-Za-z]{2}-[A-Za-z]{2,8}|\?)\s*[:：]")
 
 
@@ -361,6 +372,8 @@ def personal_number_as_code(value: str) -> PersonalKind | None:
     number only if the scheme says so (`CN-REG`, or `CN-ANY` for a column of a register of organisations) and their
     check digit is right; 9 characters that look like a passport for an organisation code likewise.
     """
+    if re.fullmatch(PRINTED_CNPJ, value):
+        return None
     found = _SCHEME.match(value)
     scheme = found[1].upper() if found else ""
     number = value[found.end() :] if found else value

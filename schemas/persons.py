@@ -7,6 +7,7 @@ they are brought to columns of thousands of rows, most of which hold nothing of 
 Non-goals: names of persons (a field that may hold one is dropped by the mapping), and any list of persons.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from schemas.digit_scan import suspicious_cells
 from schemas.personal_numbers import (
     MASKS,
     PERSONAL_KINDS,
+    PRINTED_CNPJ,
     SEPARATORS_IN_NUMBERS,
     PersonalKind,
     personal_number_as_code,
@@ -25,7 +27,7 @@ from schemas.personal_numbers import (
 )
 from schemas.uscc import INVISIBLE
 
-__all__ = ["PERSONAL_KINDS", "PersonalKind", "mask", "screen", "screen_text"]
+__all__ = ["PERSONAL_KINDS", "PersonalKind", "mask", "screen", "screen_text", "words_to_show"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -36,8 +38,9 @@ _COARSE_TEXT = "|".join(
     (
         r"(?:^|[^0-9])[0-9]{11}(?:$|[^0-9])",
         r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}[-/.][0-9]{2}",
-        rf"[{MASKS}][ \-.]{{0,2}}[0-9{MASKS}]",
-        rf"[0-9][ \-.]{{0,2}}[{MASKS}]",
+        rf"[{MASKS}][ \-.\n\r]{{0,2}}[0-9{MASKS}]",
+        rf"[0-9][ \-.\n\r]{{0,2}}[{MASKS}]",
+        r"[0-9]\.[0-9]{7,}[Ee]\+?1[79]",
         r"[Xx]{7}",
         r"[A-Za-z][0-9]{7}",
         r"[A-Za-zÑñ&]{4}[0-9]{6}[0-9A-Za-z]{3}",
@@ -118,6 +121,26 @@ def mask(value: str) -> str:
     return value[:head] + "*" * (len(value) - head - tail) + (value[-tail:] if tail else "")
 
 
+WITHHELD = "(withheld)"
+_PIECE = re.compile(r"[^\s'\"“”‘’,;，；、()（）\[\]{}<>]+(?<![:：.])")
+_SPREAD_OUT = re.compile(rf"[0-9A-Za-z０-９*＊](?:[^0-9A-Za-z\u4e00-\u9fff]{{0,4}}[0-9Xx０-９{MASKS}]){{6,}}")
+
+
+def words_to_show(words: str) -> str:
+    """A sentence, a log line or a stack trace as it may be shown: what looks like a personal number is struck out.
+
+    The last resort, for words that come from elsewhere (a file's name, a library's error); what we say ourselves never
+    repeats a value.
+    """
+    if screen_text(words) is None:
+        return words
+    for pieces in (_PIECE, _SPREAD_OUT):
+        words = pieces.sub(lambda found: found[0] if screen_text(found[0]) is None else WITHHELD, words)
+        if screen_text(words) is None:
+            return words
+    return f"{WITHHELD[:-1]}: these words hold what looks like a personal number)"
+
+
 def _screen_column(
     column: pl.Series,
     candidates: Callable[[pl.Series], tuple[Rows, pl.Series]],
@@ -170,5 +193,8 @@ def _judge_plain(text: str) -> PersonalKind | None:
 
 
 def _suspicious_codes(values: pl.Series) -> tuple[Rows, pl.Series]:
-    at = np.flatnonzero(values.str.contains(_COARSE_CODE).to_numpy())
+    odd = values.str.contains(_COARSE_CODE)
+    if odd.any():  # printed numbers of Brazil's organisations are odd, and many
+        odd &= ~values.str.contains(rf"^(?:{PRINTED_CNPJ})$")
+    at = np.flatnonzero(odd.to_numpy())
     return at, values.gather(at)

@@ -6,6 +6,7 @@ Non-goals: nothing about credit is decided here; each command calls one function
 import json
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.table import Table
 
-from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, XinliuError
+from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, EXIT_STOP, XinliuError
 from schemas.settings import Settings
 from stream_processors.console import console
 from stream_processors.quarantine_commands import app as quarantine_app
@@ -39,16 +40,21 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one J
 
 @app.command
 def run(
-    lane: Literal["intake", "register", "cases", "store"],
+    lane: Literal["intake", "register", "cases", "store", "ops"],
     *,
     bare: Annotated[
         bool, Parameter(negative="", help="Run the loop alone, without Faust, /metrics and /healthz.")
     ] = False,
 ) -> int:
-    """Run one lane until it is told to stop. Next: xinliu status.
+    """Run one lane, or ops, until it is told to stop. Next: xinliu status.
 
     Exit code 70 is the lane's normal way back from trouble: start it again (a supervisor does), nothing is lost.
     """
+    if lane == "ops":
+        from stream_processors.ops import app as ops
+
+        ops.run(_settings())
+        return 0
     from stream_processors import worker
 
     return (worker.run_bare if bare else worker.run)(lane, _settings()) or 0
@@ -189,6 +195,12 @@ def _said(error: CycloptsError) -> str:
     return f"{message}; see xinliu --help"
 
 
+def _say(error: Exception | str) -> None:
+    from schemas.persons import words_to_show
+
+    print(words_to_show(str(error)), file=sys.stderr)
+
+
 def answer(arguments: Sequence[str]) -> int:
     """Run one command line; returns its exit code. Errors are one sentence on stderr, with no stack trace."""
     try:
@@ -197,10 +209,13 @@ def answer(arguments: Sequence[str]) -> int:
         print(_said(error), file=sys.stderr)
         return EXIT_INPUT
     except XinliuError as error:
-        print(error, file=sys.stderr)
+        _say(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except Exception:  # a fault of ours: the stack trace is for whoever mends it, and may quote what was read
+        _say(traceback.format_exc())
+        return EXIT_STOP
     return code if isinstance(code, int) else 0
 
 

@@ -21,6 +21,7 @@ from producers.sources import source_file
 from producers.sources.pull import Pulled, PullOrder, PullProgress, pull
 from producers.sources.state import states
 from schemas.errors import EXIT_RETRY, EXIT_SOME_NOT_GOOD, InputError, Retryable
+from schemas.persons import words_to_show
 from schemas.settings import Settings
 
 _STATUS_COLUMNS = ("source", "department", "mapping", "watermark", "rows", "pulls", "pending_rows", "pulled_at")
@@ -71,7 +72,7 @@ def pull_source(
         except Interrupted:
             raise
         except Retryable as error:  # what is away now may be there at the next pull
-            print(error, file=sys.stderr)
+            print(words_to_show(str(error)), file=sys.stderr)
         order = replace(order, from_start=False, resume=False)  # said once, meant once
         sleep(source.every_seconds)
 

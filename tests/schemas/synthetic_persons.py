@@ -128,6 +128,10 @@ SPREAD: dict[str, Callable[[str], str]] = {
     "groups, hard spaces": _grouped("\u00a0"),
     "groups, ideographic spaces": _grouped("\u3000"),
     "groups, en dashes": _grouped("–"),
+    "groups, line breaks": _grouped("\n"),
+    "groups, line breaks of Windows": _grouped("\r\n"),
+    "groups, tabs": _grouped("\t"),
+    "single, line breaks": "\n".join,
     "single, spaces": " ".join,
     "single, hyphens": "-".join,
     "single, two spaces": "  ".join,
@@ -141,6 +145,7 @@ MASKED: dict[str, Callable[[str], str]] = {
     "masked, bullets": lambda number: number[:6] + "●" * (len(number) - 10) + number[-4:],
     "masked, letters": lambda number: number[:6] + "X" * 8 + number[-4:],
     "masked, tail hidden": lambda number: number[:10] + "*" * (len(number) - 10),
+    "masked, on two lines": lambda number: number[:6] + "****\n****" + number[-4:],
     "masked, in groups": lambda number: f"{number[:4]} **** **** {number[-4:]}",
 }
 WRAPS = (

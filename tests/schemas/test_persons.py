@@ -11,7 +11,7 @@ from case_tables import cases, shared_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.persons import PERSONAL_KINDS, mask, screen, screen_text
+from schemas.persons import PERSONAL_KINDS, mask, screen, screen_text, words_to_show
 
 CASES = cases("persons")
 MAKERS = (
@@ -181,3 +181,19 @@ def test_real_lists_of_other_countries_give_no_false_alarm() -> None:
         assert screen(frame, [column for column in frame.columns if column != "RFC"], ["RFC"]).null_count() == len(
             frame
         )
+
+
+def test_words_to_show_lack_every_disguised_number_and_keep_the_rest() -> None:
+    dice = random.Random(11)
+    for _ in range(1_500):
+        number = disguised(dice)
+        shown = words_to_show(
+            f"reading {dice.choice(made.WRAPS).format(number)}: there is no such file; check the path"
+        )
+        assert number not in shown
+        assert "withheld" in shown
+        assert screen_text(shown) is None
+    assert words_to_show("reading 13912345678.csv: no such file") == "reading (withheld): no such file"
+    assert (
+        words_to_show("reading 名单.csv, row 20161131: no such file") == "reading 名单.csv, row 20161131: no such file"
+    )
