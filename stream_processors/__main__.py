@@ -16,6 +16,7 @@ from rich.table import Table
 
 from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, EXIT_STOP, XinliuError
 from schemas.settings import Settings
+from stream_processors import act_commands, case_commands
 from stream_processors.console import console
 from stream_processors.quarantine_commands import app as quarantine_app
 
@@ -34,6 +35,11 @@ authorities_app = App(name="authorities", help="Who decides: what the table of a
 app.command(topics_app)
 app.command(authorities_app)
 app.command(quarantine_app)
+app.command(case_commands.app)
+app.command(case_commands.in_force, name="in-force")
+app.command(case_commands.lifted)
+for name, command in act_commands.COMMANDS.items():
+    app.command(command, name=name)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of a table.")]
 
