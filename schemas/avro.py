@@ -310,6 +310,19 @@ ACKNOWLEDGEMENT = Message(
     ),
 )
 
+COMMAND = Message(
+    "Command",
+    "An operator's order to a lane or to ops; kept for ever, so that it can be seen who ordered what.",
+    (
+        Field("command_id", STRING, "random 128-bit hex id"),
+        Field("operator", STRING, "id in the table of operators: a duty desk, never a person's name"),
+        Field("action", STRING, "pause, resume or redrive"),
+        Field("target", STRING, "a lane (intake, register, cases, store) or a reader of ops (notices, webhook-<id>)"),
+        Field("because", STRING, "incident, maintenance, mended or drill"),
+        Field("at", TIMESTAMP, "when it was ordered"),
+    ),
+)
+
 MESSAGES: tuple[Message, ...] = (
     CREDIT_EVENT,
     IDENTIFIED_EVENT,
@@ -319,6 +332,7 @@ MESSAGES: tuple[Message, ...] = (
     MEASURE,
     SUBJECT_CASES,
     ACKNOWLEDGEMENT,
+    COMMAND,
 )
 OPERATIONS = ("report", "correct", "annul", "withdraw", "repair", "reinstate")
 CLOSED_BY = {"annul": "annulled", "withdraw": "withdrawn", "repair": "repaired"}

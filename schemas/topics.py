@@ -23,6 +23,7 @@ CASES = "credit.cases"
 MEASURES = "credit.measures"
 IN_FORCE = "credit.measures.in-force"
 ACKS = "credit.measures.acks"
+CONTROL = "credit.control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def topics(departments: list[str], kind: Literal["all", "platform"] = "all") -> 
             compaction_lag=30 * _DAY,
         ),
         Topic(ACKS, "Acknowledgement", False, None, "which enforcement service stopped enforcing what ended"),
+        Topic(CONTROL, "Command", False, None, "what operators ordered; only they may write it"),
     ]
     if kind == "platform":
         return platform

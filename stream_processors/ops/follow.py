@@ -38,7 +38,7 @@ class Reader:
 def catch_up(
     settings: Settings, ledger: Ledger, readers: Sequence[Reader], clock: Callable[[], float]
 ) -> tuple[int, int]:
-    """Bring every reader to the end of the log as it stands; returns (new in the queues, messages that no one can read).
+    """Bring every reader to the end of the log as it stands; returns (new in the queues, unreadable messages).
 
     Raises Retryable while the broker does not answer. What was queued until then stays queued.
     """

@@ -10,10 +10,16 @@ Non-goals: when to try again (`sender.py`), and what is told (`webhook.py`, `not
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log (topic TEXT PRIMARY KEY, identity TEXT NOT NULL);
@@ -65,20 +71,32 @@ class Queued:
     why: str
 
 
+def _alone(method: Callable[Concatenate[Ledger, P], R]) -> Callable[Concatenate[Ledger, P], R]:
+    """One call at a time."""
+
+    @wraps(method)
+    def call(self: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return call
+
+
 class Ledger:
-    """The file. Calls block for a disk's write at most; from one thread at a time."""
+    """The file. Calls block for a disk's write at most, and may come from any thread."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The caller holds it to one thread at a time, not always the same one.
         self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = FULL")
         self._file.executescript(_TABLES)
+        self._lock = threading.RLock()  # a transaction is of one thread: the connection is shared
 
     def close(self) -> None:
         self._file.close()
 
+    @_alone
     def belongs_to(self, topic: str, identity: str) -> None:
         """Positions are of one incarnation of the topic; of another one they are forgotten, and it is read anew."""
         row = self._file.execute("SELECT identity FROM log WHERE topic = ?", (topic,)).fetchone()
@@ -91,11 +109,13 @@ class Ledger:
             self._file.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (topic, identity))
             self._file.execute("COMMIT")
 
+    @_alone
     def positions(self, reader: str) -> dict[int, int]:
         """Where the reader goes on in each partition; 0 where it has not begun."""
         rows = self._file.execute("SELECT partition, next_offset FROM positions WHERE reader = ?", (reader,))
         return dict(rows.fetchall())
 
+    @_alone
     def advance(self, positions: Mapping[tuple[str, int], int], entries: Iterable[Entry], now: float) -> int:
         """Queue what was read, and move the readers on, both or neither; returns how many are new in the queue."""
         rows = [(e.reader, e.partition, e.offset, e.id, e.body, now) for e in entries]
@@ -120,6 +140,7 @@ class Ledger:
                 raise
         return new
 
+    @_alone
     def first(self, reader: str) -> Queued | None:
         """What this reader is to be told next, oldest first; None when nothing waits."""
         row = self._file.execute(
@@ -129,15 +150,18 @@ class Ledger:
         ).fetchone()
         return None if row is None else Queued(*row)
 
+    @_alone
     def delivered(self, number: int) -> None:
         self._file.execute("DELETE FROM queue WHERE number = ?", (number,))
 
+    @_alone
     def failed(self, number: int, why: str, *, dead: bool) -> None:
         """One more attempt failed; a dead one waits for an operator instead of the next attempt."""
         self._file.execute(
             "UPDATE queue SET attempts = attempts + 1, why = ?, dead = ? WHERE number = ?", (why, int(dead), number)
         )
 
+    @_alone
     def redrive(self, reader: str, now: float) -> int:
         """Put the dead letters of a reader back where they were; returns how many."""
         done = self._file.execute(
@@ -145,6 +169,7 @@ class Ledger:
         )
         return done.rowcount
 
+    @_alone
     def dead(self, reader: str | None = None) -> list[Queued]:
         """Dead letters, oldest first, of one reader or of all."""
         rows = self._file.execute(
@@ -154,6 +179,7 @@ class Ledger:
         )
         return [Queued(*row) for row in rows]
 
+    @_alone
     def counts(self) -> dict[str, tuple[int, int]]:
         """Reader → (waiting, dead)."""
         rows = self._file.execute("SELECT reader, sum(1 - dead), sum(dead) FROM queue GROUP BY reader")

@@ -1,4 +1,4 @@
-"""Tells one receiver what waits for it, in order, one at a time, until it says yes. Each receiver has a sender of its own.
+"""Tells one receiver what waits for it, in order, one at a time, until it says yes. Each receiver has its own sender.
 
 A failure holds up this receiver only: the next attempt comes after a pause that doubles, with chance in it, so that a
 receiver that comes back is not met by all of its senders at once. What fails for too long becomes a dead letter, which

@@ -54,7 +54,7 @@ def headers(secrets: Sequence[Secret], message_id: str, timestamp_seconds: int, 
 
 
 def is_genuine(secret: Secret, found: Mapping[str, str], body: bytes, now_seconds: float) -> bool:
-    """What a receiver asks: one of the signatures is of this secret, and the attempt is not old. Names in lower case."""
+    """What a receiver asks: is one signature of this secret, and the attempt not old. Names in lower case."""
     try:
         message_id, timestamp = found["webhook-id"], int(found["webhook-timestamp"])
         signatures = found["webhook-signature"].split()

@@ -1,4 +1,4 @@
-"""Who is told by webhook, read from the reference table `subscribers` and checked; secrets come from the environment."""
+"""Who is told by webhook: the reference table `subscribers`, checked; secrets come from the environment."""
 
 from __future__ import annotations
 

@@ -174,16 +174,21 @@ def test_receivers_that_hang_answer_500_or_redirect_hold_up_nobody(ledger):
         return min(now[0], 3_600.0)
 
     policy = Policy(first_pause_seconds=0.01, longest_pause_seconds=0.03)
-    with receiver(lambda n: None) as hangs, receiver(lambda n: 500) as fails, receiver() as other, receiver() as well:
-        with receiver(lambda n: (307, f"http://127.0.0.1:{other.port}/stolen")) as redirects:
-            urls = {"hangs": hangs.url, "fails": fails.url, "redirects": redirects.url, "well": well.url}
-            sending = Sending(ledger, policy, 0.1, clock)
-            enough = lambda: (  # noqa: E731
-                len(well.requests) == 30
-                and min(len(hangs.requests), len(fails.requests), len(redirects.requests)) > 3
-                and now[0] > 3_600.0
-            )
-            asyncio.run(sending.run(urls, enough))
+    with (
+        receiver(lambda n: None) as hangs,
+        receiver(lambda n: 500) as fails,
+        receiver() as other,
+        receiver() as well,
+        receiver(lambda n: (307, f"http://127.0.0.1:{other.port}/stolen")) as redirects,
+    ):
+        urls = {"hangs": hangs.url, "fails": fails.url, "redirects": redirects.url, "well": well.url}
+        sending = Sending(ledger, policy, 0.1, clock)
+        enough = lambda: (  # noqa: E731
+            len(well.requests) == 30
+            and min(len(hangs.requests), len(fails.requests), len(redirects.requests)) > 3
+            and now[0] > 3_600.0
+        )
+        asyncio.run(sending.run(urls, enough))
     assert well.ids == [f"case.{n}" for n in range(30)]
     assert other.requests == [], "nothing is sent to another host"
     for name, why in (("hangs", "timeout"), ("fails", "status_500"), ("redirects", "redirect_to_another_host")):
