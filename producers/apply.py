@@ -12,7 +12,7 @@ from producers.formats import fold
 from producers.readers import Chunk, Column, Layout
 from producers.rules import IdRule, Rules, When
 from schemas.avro import CREDIT_EVENT
-from schemas.persons import screen
+from schemas.persons import screen, screen_amounts
 from schemas.reasons import REASONS
 from schemas.schemes import SubjectTables
 from schemas.several import people_beside
@@ -272,6 +272,8 @@ def _guard(rules: Rules, frame: pl.DataFrame, refusals: _Refusals) -> None:
         for name, kind in KINDS.items()
         if kind in ("text", "texts") and name in frame.columns and name not in constant and _any(frame[name])
     ]
+    amounts = [name for name, kind in KINDS.items() if kind == "amount" and name in frame.columns]
+    refusals.add("personal_number", screen_amounts(frame, amounts), frame["at"])
     codes = [name for name in kept if name in _CODE_FIELDS]
     refusals.add("personal_number", screen(frame, [name for name in kept if name not in codes], codes), frame["at"])
 

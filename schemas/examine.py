@@ -21,7 +21,7 @@ from schemas.dates import faulty_dates
 from schemas.documents import are_numbers
 from schemas.hashing import hash_64
 from schemas.identify import CLOSING, identify
-from schemas.persons import screen
+from schemas.persons import screen, screen_amounts
 from schemas.reasons import REASONS
 from schemas.reference import Reference
 from schemas.schemes import subject_tables
@@ -46,7 +46,6 @@ _PLAIN_TEXTS = ("subject_name", "authority_name", "document_number", "item")
 _CODES = ("subject_ids", "authority_code", "region")
 _WORDS = ("submission", "mapping", "category", "operation", "subject_kind", "faults")  # few different values in a batch
 _AMOUNTS = ("fine_fen", "confiscated_fen", "amount_fen")
-_AMOUNT_LIKE_A_NUMBER = 10**14  # fen; from 15 digits on, what stands in a column of amounts may be somebody's number
 _FIELD_NAME = "^[a-z_]{1,40}$"
 _NAMES_LONGEST = 400
 _TEXT_LONGEST = 8_000
@@ -79,8 +78,8 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     frame = pl.DataFrame(pl.from_arrow(events))
     verdict = _Verdict(frame.height)
 
-    personal = screen(frame, (*_TEXTS, *_odd_words(frame), *_huge_amounts(frame)), _CODES)
-    verdict.reject("personal_number", personal)
+    verdict.reject("personal_number", screen(frame, (*_TEXTS, *_odd_words(frame)), _CODES))
+    verdict.reject("personal_number", screen_amounts(frame, _AMOUNTS))
     frame, unmarked = _without_markup(frame)
     if unmarked:
         verdict.reject("personal_number", screen(frame, unmarked))  # what tags had cut in two
@@ -201,14 +200,6 @@ def _odd_words(frame: pl.DataFrame) -> list[str]:
     if not (frame["event_id"].str.len_bytes() == 32).all() or frame["event_id"].str.contains("[^0-9a-f]").any():
         odd.append("event_id")
     return odd
-
-
-def _huge_amounts(frame: pl.DataFrame) -> list[str]:
-    """Those columns of amounts that hold one with as many digits as a personal number."""
-    largest = frame.select(pl.col(_AMOUNTS).max()).row(0)
-    return [
-        name for name, fen in zip(_AMOUNTS, largest, strict=True) if fen is not None and fen >= _AMOUNT_LIKE_A_NUMBER
-    ]
 
 
 def _unique_texts(column: pl.Series) -> pl.Series:

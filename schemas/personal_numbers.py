@@ -381,7 +381,7 @@ def personal_number_as_code(value: str) -> PersonalKind | None:
     if not re.fullmatch(r"[0-9A-ZÑ&]*", code):
         return personal_number_in(plain_text(number))
     if len(code) == 18:
-        return _judge_18(code) or (None if is_uscc(code) else _hidden_in_code(code))
+        return _judge_18(code) or (None if is_uscc(code) else _card_or_hidden(code))
     if len(code) == 15 and looks_like_resident_id_15(code):
         return None if scheme in ("CN-REG", "CN-ANY") and is_registration_number(code) else "resident_id_15"
     if len(code) == 9 and scheme in ("CN-ORG", "CN-ANY") and is_org_code(code):
@@ -394,12 +394,18 @@ def _judge_digits_as_code(code: str) -> PersonalKind | None:
         return "mobile_phone"
     if len(code) == 11 and _is_cpf(code):
         return "person_tax_number"
+    if _is_bank_card(code):
+        return "bank_card"
     if len(code) in (19, 20, 21):
         for start in range(len(code) - 17):
             window = code[start : start + 18]
             if looks_like_resident_id(window) and (start == 0 or has_id_check(window)):
                 return "person_tax_number" if len(code) == 20 else "resident_id"
     return None
+
+
+def _card_or_hidden(code: str) -> PersonalKind | None:
+    return "bank_card" if code.isdigit() and _is_bank_card(code) else _hidden_in_code(code)
 
 
 def _hidden_in_code(code: str) -> PersonalKind | None:

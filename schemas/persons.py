@@ -27,7 +27,7 @@ from schemas.personal_numbers import (
 )
 from schemas.uscc import INVISIBLE
 
-__all__ = ["PERSONAL_KINDS", "PersonalKind", "mask", "screen", "screen_text", "words_to_show"]
+__all__ = ["PERSONAL_KINDS", "PersonalKind", "mask", "screen", "screen_amounts", "screen_text", "words_to_show"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -65,6 +65,7 @@ _COARSE_CODE = "|".join(
         r"[1-9][0-9]{5}(?:18|19|20)[0-9]{2}[01][0-9][0-3][0-9]",
         r"(?:^|:)[1-9][0-9]{7}[01][0-9][0-3][0-9]{4}$",
         r"(?:^|:)(?:0{0,2}86)?[0-9]{11}$",
+        r"(?:^|:)(?:62|4[0-9]|5[1-5]|2[2-7]|35|95)[0-9]{14,17}$",
         r"(?:^|:)[A-Z]{1,2}[0-9]{7,10}$",
         r"[A-Z]{4}[0-9]{6}[0-9A-Z]",
         r"[A-Z]{3}[0-9]{12}",
@@ -81,7 +82,7 @@ def screen_text(value: str, is_code: bool = False) -> PersonalKind | None:
     Args:
         value: one cell as it came.
         is_code: the cell holds one identifier, perhaps with its scheme (`CN-USCC:…`), not free text. Codes of
-            organisations share forms with personal numbers, and cards and phone numbers are not looked for inside them.
+            organisations share forms with personal numbers: cards and phone numbers are not looked for inside them.
     """
     return personal_number_as_code(value) if is_code else personal_number_in(plain_text(value))
 
@@ -113,6 +114,20 @@ def screen(frame: pl.DataFrame, text_columns: Sequence[str], code_columns: Seque
     return pl.Series("personal", kinds, pl.String)
 
 
+def screen_amounts(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """The kind of personal number that stands in a column of amounts, where it became one; otherwise as `screen`.
+
+    Args:
+        columns: Int64 columns in fen. What was read as yuan has two digits more than what stood in the cell.
+    """
+    kinds: list[PersonalKind | None] = [None] * frame.height
+    for name in columns:
+        for row in (frame[name] >= _AMOUNT_LIKE_A_NUMBER).fill_null(False).arg_true():
+            fen = frame[name][row]
+            kinds[row] = kinds[row] or screen_text(str(fen)) or screen_text(str(fen // 100))
+    return pl.Series("personal", kinds, pl.String)
+
+
 def mask(value: str) -> str:
     """A quarantined value as it may be shown: at most its first 4 and last 2 characters, and never more than half."""
     shown = len(value) // 2
@@ -121,6 +136,7 @@ def mask(value: str) -> str:
     return value[:head] + "*" * (len(value) - head - tail) + (value[-tail:] if tail else "")
 
 
+_AMOUNT_LIKE_A_NUMBER = 10**14  # fen; from 15 digits on, what stands in a column of amounts may be somebody's number
 WITHHELD = "(withheld)"
 _PIECE = re.compile(r"[^\s'\"“”‘’,;，；、()（）\[\]{}<>]+(?<![:：.])")
 _SPREAD_OUT = re.compile(rf"[0-9A-Za-z０-９*＊](?:[^0-9A-Za-z\u4e00-\u9fff]{{0,4}}[0-9Xx０-９{MASKS}]){{6,}}")
