@@ -108,6 +108,7 @@ class Lane:
     Args:
         stop: set it to end after the current batch.
         writes: topics of whose open transactions the metrics should tell as well, besides those that it reads.
+        held: whether an operator has paused the lane: it then keeps its partitions, and takes and writes nothing.
     """
 
     def __init__(
@@ -117,12 +118,15 @@ class Lane:
         metrics: LaneMetrics,
         stop: threading.Event,
         writes: Sequence[str] = (),
+        held: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._processor = processor
         self._metrics = metrics
         self._stop = stop
         self._writes = writes
+        self._held = held
+        self._rests = False
         self._group = f"xinliu-{processor.name}"
         self._log = structlog.get_logger(processor.name)
         self._opened_at: float | None = None
@@ -230,6 +234,7 @@ class Lane:
         self._committed_at = time.monotonic()
         self._source.consumer.resume(self._source.consumer.assignment())
         self._behind, self._ready_at = 0, self._committed_at
+        self._rests = False
         self.ready.set()
 
     def keep_alive(self) -> None:
@@ -244,12 +249,17 @@ class Lane:
     def _turn(self) -> None:
         if self._needs_restore:
             self._restore()
+        self._rest_or_go_on()
         self._doing = _TAKING
         wait = _BUSY_WAIT_SECONDS if self._metrics.last_rows >= _BUSY_ROWS else self._settings.batch_wait_ms / 1000
         batch = self._source.take(self._settings.batch_rows, wait)
         group = self._source.consumer.consumer_group_metadata()  # with the batch: it is what fencing goes by
         if self._needs_restore or not self.ready.is_set():
             return  # assigned or revoked within that take: whoever holds the partitions now reads on from the commit
+        if len(batch) == 0 and self._rests:
+            # No commit, no heartbeat and nothing that time brings: who follows this lane has to see that it rests.
+            self._committed_at = time.monotonic()
+            return
         if len(batch) == 0:
             self._metrics.last_rows = 0
             if self.batches - self._collected_at >= _BATCHES_PER_COLLECTION:
@@ -267,6 +277,18 @@ class Lane:
             self._metrics.batch(batch, time.perf_counter() - started, self._source.consumer)
         if (work_due := self._processor.idle()) is not None:
             self._commit(work_due, self._positions(), group)
+
+    def _rest_or_go_on(self) -> None:
+        """What an operator ordered, once: the client stops fetching, and what it had fetched is still worked on."""
+        if self._held() == self._rests:
+            return
+        self._rests = not self._rests
+        consumer = self._source.consumer
+        if self._rests:
+            consumer.pause(consumer.assignment())
+        else:
+            places = consumer.assignment()
+            consumer.resume([place for place in places if (place.topic, place.partition) not in self._paused])
 
     def _positions(self) -> dict[tuple[str, int], int]:
         """The committed position of one partition: librdkafka takes a transaction without any for done, unsent."""

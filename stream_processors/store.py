@@ -86,13 +86,18 @@ class StoreLane:
     Args:
         metrics: see `Metrics`.
         log: structlog's, or anything with its `info` and `warning`.
+        held: whether an operator has paused the lane: what it has taken is still stored, and no more is taken.
 
     Attributes:
         ready: set while the store is prepared, Kafka is followed and ClickHouse answers.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, log: Any = None) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, log: Any = None, held: Callable[[], bool] = lambda: False
+    ) -> None:
         self.ready = threading.Event()
+        self._held = held
+        self._rests = False
         self._settings = settings
         self._metrics = metrics
         self._log = log if log is not None else structlog.get_logger("store")
@@ -148,6 +153,7 @@ class StoreLane:
         inserted_at = float("-inf")
         while not stop.is_set():
             self.ready.set()
+            self._rest_or_go_on(source)
             self._take(source)
             if due(self._pending, time.monotonic(), inserted_at):
                 self._insert_all(source, store, stop)
@@ -280,8 +286,17 @@ class StoreLane:
             self._keep(source.take(1, left))
             self._tell_lag(source)
 
+    def _rest_or_go_on(self, source: Source) -> None:
+        if self._held() == self._rests:
+            return
+        self._rests = not self._rests
+        if self._rests:
+            source.consumer.pause(source.consumer.assignment())
+        else:
+            self._resume()
+
     def _resume(self) -> None:
-        if self._source is None:
+        if self._source is None or self._rests:
             return
         consumer = self._source.consumer
         consumer.resume([p for p in consumer.assignment() if (p.topic, p.partition) not in self._waiting])
@@ -306,7 +321,7 @@ class StoreLane:
         return batch.select(np.flatnonzero([place not in self._waiting for place in places]))
 
     def _assigned(self, partitions: list[TopicPartition]) -> None:
-        if self._away and self._source is not None:
+        if (self._away or self._rests) and self._source is not None:
             self._source.consumer.pause(partitions)
 
     def _revoked(self, partitions: list[TopicPartition]) -> None:

@@ -29,6 +29,7 @@ from schemas.reference import load
 from schemas.settings import Settings
 from schemas.topics import HISTORY, IN_FORCE, MEASURES, RECORDS
 from stream_processors.cases.lane import Cases
+from stream_processors.control_topic import Hold
 from stream_processors.intake import Intake
 from stream_processors.kafka import admin
 from stream_processors.known_series import know_series
@@ -72,12 +73,13 @@ class Hosted:
     loop: Loop
     registry: Registry
     stop: threading.Event
+    hold: Hold
 
 
 def build(name: str, settings: Settings) -> Hosted:
     """The lane of this name, connected to nothing yet but for what it must ask the broker first."""
     to_stderr()
-    registry, stop = Registry(), threading.Event()
+    registry, stop, hold = Registry(), threading.Event(), Hold(settings, name)
     reference = load(settings.reference_dir)
     folder = settings.home / "state"
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ def build(name: str, settings: Settings) -> Hosted:
     if name == "store":
         registry.at_each_page(lambda: tell_verified(registry, settings.home))
         metrics_of_store = StoreMetrics(registry, reference.departments, load_calendar(reference.directory))
-        return Hosted(name, _StoreLoop(settings, metrics_of_store, stop), registry, stop)
+        return Hosted(name, _StoreLoop(settings, metrics_of_store, stop, hold), registry, stop, hold)
     metrics = LaneMetrics(name, registry)
     if name == "intake":
         processor: Any = Intake(reference, settings.partitions, folder / f"intake-{settings.slot}.running")
@@ -108,15 +110,15 @@ def build(name: str, settings: Settings) -> Hosted:
             time.time,
             registry.set,
         )
-    return Hosted(name, Lane(settings, processor, metrics, stop, WRITES[name]), registry, stop)
+    return Hosted(name, Lane(settings, processor, metrics, stop, WRITES[name], hold.is_set), registry, stop, hold)
 
 
 class _StoreLoop:
     """The store lane behind the interface of a loop."""
 
-    def __init__(self, settings: Settings, metrics: StoreMetrics, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings, metrics: StoreMetrics, stop: threading.Event, hold: Hold) -> None:
         self._stop = stop
-        self._lane = StoreLane(settings, metrics)
+        self._lane = StoreLane(settings, metrics, held=hold.is_set)
         self.ready = self._lane.ready
 
     @property
@@ -165,12 +167,14 @@ def run_bare(name: str, settings: Settings) -> None:
     hosted = build(name, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: hosted.stop.set())
+    hosted.hold.watch(hosted.stop)
     hosted.loop.run()
 
 
 def run(name: str, settings: Settings) -> None:
     """The loop in a Faust worker; returns after a clean stop, ends the process with 70 otherwise."""
     hosted = build(name, settings)
+    hosted.hold.watch(hosted.stop)
     app = _app(hosted, settings)
     port = {
         "intake": settings.intake_port,

@@ -159,6 +159,7 @@ class Running:
     registry: Registry
     thread: threading.Thread
     errors: list[Exception]
+    lane: Lane
 
     def ends(self) -> Exception | None:
         """Wait for its end, and tell why."""
@@ -168,12 +169,14 @@ class Running:
 
 
 @contextmanager
-def running(place: Place, processor: Copy, slot: int = 0) -> Iterator[Running]:
+def running(
+    place: Place, processor: Copy, slot: int = 0, held: Callable[[], bool] = lambda: False
+) -> Iterator[Running]:
     """A lane that works; stopped in order at the end, if it has not ended by itself."""
     stop = threading.Event()
     registry = Registry()
     settings = replace(place.settings, slot=slot)
-    lane = Lane(settings, processor, LaneMetrics(place.name, registry), stop)
+    lane = Lane(settings, processor, LaneMetrics(place.name, registry), stop, held=held)
     errors: list[Exception] = []
 
     def run() -> None:
@@ -189,7 +192,7 @@ def running(place: Place, processor: Copy, slot: int = 0) -> Iterator[Running]:
     thread.start()
     try:
         assert wait_until(lambda: lane.ready.is_set() or not thread.is_alive(), SECONDS_MAX)
-        yield Running(processor, registry, thread, errors)
+        yield Running(processor, registry, thread, errors, lane)
     finally:
         stop.set()
         thread.join(SECONDS_MAX)
@@ -270,6 +273,26 @@ def test_work_that_time_alone_brings_is_committed_with_a_position(place: Place) 
         processor.due = [b"another day"]
         assert place.comes_out([b"the day has come", *numbered(0, 4), b"another day"])
         assert place.positions() == place.ends()
+    assert lane.ends() is None
+
+
+def test_a_lane_that_an_operator_pauses_takes_and_writes_nothing_and_goes_on_where_it_was(place: Place) -> None:
+    held = threading.Event()
+    processor = place.copy()
+    with running(place, processor, held=held.is_set) as lane:
+        place.send(numbered(0, 4))
+        assert place.comes_out(numbered(0, 4))
+        held.set()
+        assert wait_until(lambda: lane.lane._rests, SECONDS_MAX)
+        place.send(numbered(4, 8))
+        processor.due = [b"the day has come"]
+        turns = lane.lane._committed_at
+        assert wait_until(lambda: lane.lane._committed_at > turns + 1, SECONDS_MAX)  # it came round, and not to its end
+        assert place.comes_out(numbered(0, 4))
+        held.clear()
+        assert place.comes_out([*numbered(0, 8), b"the day has come"])
+        assert place.positions() == place.ends()
+    assert processor.calls.count("assigned") == 1, "it kept its partitions"
     assert lane.ends() is None
 
 
