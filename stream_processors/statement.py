@@ -8,16 +8,21 @@ Printing is `statement_page`'s work.
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import polars as pl
 
 from schemas.asked import subject_key_asked
 from schemas.catalogue import catalogue
 from schemas.errors import InputError
 from schemas.reference import Reference
+from schemas.windows import windows
+from schemas.windows_packs import load_windows
 from stream_processors.clickhouse import ClickHouse
+from stream_processors.statement_measures import MEASURES, MeasureEntry, measures_of
 
 LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day is a day there
 _DOING = "reading what is on record about the subject"
@@ -50,7 +55,11 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record as it is shown. Amounts in fen, days in Shanghai; empty or None where the source says nothing."""
+    """One record as it is shown. Amounts in fen, days in Shanghai; empty or None where the source says nothing.
+
+    Attributes:
+        repair_from: first day on which a repair may end its publication; None where no rule says one.
+    """
 
     record_id: str
     category: str
@@ -75,6 +84,7 @@ class Entry:
     revision: int
     recorded_at: datetime
     contested_by: tuple[Contest, ...]
+    repair_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,8 @@ class Statement:
         entries: by category in the catalogue's order, newest decision first.
         closed: records that had ended by then, by status; nothing else of them is told.
         ended_since: records that were shown at the moment asked for and have ended since.
+        measures: what is intended or binds. ended_measures: cases that had ended by then, by reason; nothing else of
+            them is told.
     """
 
     subject_key: str
@@ -96,11 +108,14 @@ class Statement:
     entries: tuple[Entry, ...]
     closed: Mapping[str, int]
     ended_since: int
+    measures: tuple[MeasureEntry, ...] = ()
+    ended_measures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all is on record, closed records included."""
-        return not self.entries and not self.closed and not self.ended_since
+        shown = self.entries or self.measures
+        return not shown and not self.closed and not self.ended_since and not self.ended_measures
 
 
 def statement(
@@ -123,7 +138,9 @@ def statement(
     rows = store.rows(_AS_OF if past else _CURRENT, doing=_DOING, parameters=parameters)
     conflicts = store.rows(_CONFLICTS, doing=_DOING, parameters=parameters)
     states = store.rows(_NEWEST_STATES, doing=_DOING, parameters=parameters)
-    return assemble(key, moment, rows, conflicts, states)
+    measures = store.rows(MEASURES, doing=_DOING, parameters=parameters)
+    day = (moment if moment is not None and past else now).astimezone(LAW_TIME).date()
+    return assemble(key, moment, rows, conflicts, states, measures, day)
 
 
 def subject_key_of(subject: str) -> str:
@@ -150,6 +167,8 @@ def assemble(
     rows: Sequence[Mapping[str, Any]],
     conflicts: Sequence[Mapping[str, Any]],
     states: Sequence[Mapping[str, Any]],
+    measures: Sequence[Mapping[str, Any]] = (),
+    day: date = date.min,
 ) -> Statement:
     """Put the answers of the store together.
 
@@ -157,6 +176,8 @@ def assemble(
         rows: the records that were shown at the moment; `shown` is 0 where they have ended since.
         conflicts: other contents that were reported of records, with their position.
         states: the newest status of every record of the subject at the moment.
+        measures: the newest transition of every case of the subject at the moment.
+        day: the day for which they are told.
     """
     shown = [row for row in rows if row.get("shown", 1)]
     newest_first = sorted(shown, key=lambda row: row["reported_at"], reverse=True)
@@ -170,7 +191,8 @@ def assemble(
         for state in states
         if state["record_id"] not in ids
     )
-    entries = [_entry(row, conflicts) for row in shown]
+    entries = [_entry(row, conflicts, first) for row, first in zip(shown, _repair_from(shown), strict=True)]
+    cases, ended_measures = measures_of(measures, day)
     order = {name: place for place, name in enumerate(catalogue())}
     entries.sort(key=lambda entry: entry.record_id)
     entries.sort(key=lambda entry: entry.decided_on or date.min, reverse=True)
@@ -183,10 +205,27 @@ def assemble(
         entries=tuple(entries),
         closed=dict(sorted(closed.items())),
         ended_since=len(rows) - len(shown),
+        measures=cases,
+        ended_measures=ended_measures,
     )
 
 
-def _entry(row: Mapping[str, Any], conflicts: Sequence[Mapping[str, Any]]) -> Entry:
+def _repair_from(rows: Sequence[Mapping[str, Any]]) -> list[date | None]:
+    """First day on which the publication of each record may end early; None where it may not, or no rule says so."""
+    if not rows:
+        return []
+    said = ("category", "classes", "decided_on", "subject_key", "region", "authority_name", "legal_bases", "fine_fen")
+    kinds = {"classes": pl.List(pl.String), "legal_bases": pl.List(pl.String), "decided_on": pl.Date}
+    kinds |= {"fine_fen": pl.Int64, "valid_to": pl.Date, "published_until": pl.Date}
+    columns = {name: [row.get(name) for row in rows] for name in (*said, "valid_to", "published_until")}
+    frame = pl.DataFrame(
+        {name: pl.Series(values, dtype=kinds.get(name, pl.String)) for name, values in columns.items()}
+    )
+    verdicts = windows(frame, load_windows())
+    return [row["min_on"] if row["early_end"] else None for row in verdicts.iter_rows(named=True)]
+
+
+def _entry(row: Mapping[str, Any], conflicts: Sequence[Mapping[str, Any]], repair_from: date | None) -> Entry:
     """A conflict counts while it is not older than what stands: what the authority said after it has settled it."""
     contests = [
         Contest(conflict["department"], conflict["effective_on"])
@@ -196,7 +235,7 @@ def _entry(row: Mapping[str, Any], conflicts: Sequence[Mapping[str, Any]]) -> En
     same = {name: row[name] for name in Entry.__slots__ if name in row}
     same |= {"classes": tuple(row["classes"]), "legal_bases": tuple(row["legal_bases"])}
     same["recorded_at"] = row["recorded_at"].astimezone(LAW_TIME)
-    return Entry(**same, contested_by=tuple(dict.fromkeys(contests)))
+    return Entry(**same, contested_by=tuple(dict.fromkeys(contests)), repair_from=repair_from)
 
 
 def statement_json(statement: Statement, reference: Reference) -> dict[str, Any]:
@@ -221,6 +260,8 @@ def statement_json(statement: Statement, reference: Reference) -> dict[str, Any]
         "records": entries,
         "closed": dict(statement.closed),
         "ended_since": statement.ended_since,
+        "measures": [json.loads(json.dumps(asdict(case), default=date.isoformat)) for case in statement.measures],
+        "ended_measures": dict(statement.ended_measures),
     }
 
 

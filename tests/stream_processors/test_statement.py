@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measure_builders import measure
 from rich.console import Console
 from store_builders import STUB, closed, messages, record
 
-from schemas.avro import CLOSED, CREDIT_RECORD
+from schemas.avro import CLOSED, CREDIT_RECORD, MEASURE
 from schemas.errors import InputError
 from schemas.reference import load
 from schemas.settings import Settings
-from schemas.topics import HISTORY, RECORDS
+from schemas.topics import HISTORY, MEASURES, RECORDS
 from stream_processors import statement_page
 from stream_processors.clickhouse import ClickHouse, connect
 from stream_processors.rows import rows_of
+from stream_processors.rules.packs import load_packs
 from stream_processors.statement import LAW_TIME, Statement, moment_of, statement, statement_json, subject_key_of
 from stream_processors.statement_page import render, yuan
 from stream_processors.store import prepare
@@ -227,3 +229,58 @@ def test_the_command_prints_and_says_by_its_exit_code_whether_there_is_anything(
     assert json.loads(capsys.readouterr().out)["subject"] == KEY
     assert statement_page.show(settings, "91110000600037341L", "2026-05-01", as_json=False) == 1
     assert "Nothing is on record about org:600037341" in capsys.readouterr().out
+
+
+# -- measures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_measures(store: ClickHouse) -> ClickHouse:
+    """Three cases about the organisation and one about another."""
+    intended = {"state": "noticed", "transition": "noticed", "decision_document": "", "decided_on": None}
+    intended |= {"in_force_from": None, "ends_on": None, "objection_until": TODAY + timedelta(days=3)}
+    repair = "最早 2026-09-30：改正后申请修复 / earliest 2026-09-30: after correction"
+    rows = [
+        ("2026-05-01 10:00", measure("m" * 32, KEY, TODAY, revision=1, **intended)),
+        ("2026-06-01 10:00", measure("m" * 32, KEY, TODAY, revision=2, repair_path=repair)),
+        ("2026-06-02 10:00", measure("n" * 32, KEY, TODAY, objected_on=TODAY, **intended | {"state": "objected"})),
+        ("2026-06-03 10:00", measure("o" * 32, KEY, TODAY, state="ended", transition="ended", reason="repaired")),
+        ("2026-06-03 10:00", measure("p" * 32, KEY, TODAY, ends_on=TODAY - timedelta(days=1))),
+        ("2026-06-04 10:00", measure("q" * 32, "org:XXXX00027", TODAY)),
+    ]
+    for offset, (at, row) in enumerate(rows):
+        taken_ms = int(datetime.fromisoformat(at).replace(tzinfo=LAW_TIME).timestamp() * 1000)
+        batch = messages(MEASURE, [row], topic=MEASURES, offset=offset, at_ms=taken_ms)
+        for table, table_rows in rows_of(batch).tables.items():
+            store.insert(table, table_rows)
+    return store
+
+
+def test_measures_are_shown_while_they_are_intended_or_bind_and_counted_when_they_have_ended(with_measures: ClickHouse):
+    found = of(with_measures)
+    assert [(case.case_id[0], case.state, case.binds) for case in found.measures] == [
+        ("m", "in_force", True),
+        ("n", "objected", False),
+    ]
+    assert found.ended_measures == {"expired": 1, "repaired": 1}  # that of the last day needs nobody to say so
+    earlier = of(with_measures, as_of=date(2026, 5, 2))
+    assert [(case.state, case.binds) for case in earlier.measures] == [("noticed", False)]
+    assert statement_json(found, load())["measures"][0]["ends_on"] == (TODAY + timedelta(days=335)).isoformat()
+
+
+def test_the_page_says_what_can_be_done_about_a_measure_in_both_languages(with_measures: ClickHouse):
+    console = Console(file=io.StringIO(), width=200)
+    render(of(with_measures), load(), console, load_packs().rules)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in (
+        *("措施 Measures", "生效中 in force", "有异议 objected to", "earliest 2026-09-30", "《政府采购法》第77条"),
+        *("Objections until", str(TODAY + timedelta(days=3)), "可在异议截止日前", "object to the deciding authority"),
+        *("决〔2026〕1号", "Measures that have ended", "exclusion from government procurement"),
+    ):
+        assert part in text
+
+
+def test_a_record_says_when_a_repair_may_end_its_publication(store: ClickHouse):
+    penalty = of(store).entries[1]
+    assert penalty.repair_from is not None
+    assert f"earliest {penalty.repair_from}" in page(of(store))
