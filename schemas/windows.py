@@ -90,7 +90,8 @@ def windows(records: pl.DataFrame, packs: Sequence[WindowPack], channel: Channel
             ends[where] = np.minimum(ends[where], most)
             if pack.channel == channel:
                 _tell(found, where, pack, category, tiers, least, most, some)
-    ends = np.minimum(ends, _outer_limits(batch))
+    if channel == "credit":
+        ends = np.minimum(ends, _outer_limits(batch))
     found["publication_end"] = [_day(end) for end in ends.tolist()]
     return pl.DataFrame(found, schema=WINDOWS_SCHEMA)
 
@@ -113,7 +114,8 @@ def publication_limits(frame: pl.DataFrame, packs: Sequence[WindowPack], channel
             where, tiers = batch.judged(pack, category)
             if len(where):
                 limits[where] = np.minimum(limits[where], _most(batch, where, pack, category, tiers))
-    limits = np.minimum(limits, _outer_limits(batch))
+    if channel == "credit":
+        limits = np.minimum(limits, _outer_limits(batch))
     known = limits != _NO_DAY
     ends = pl.Series("limit", limits[known].astype(np.int32)).cast(pl.Date)
     if len(ends) == frame.height:
@@ -271,7 +273,7 @@ def _most(batch: _Batch, rows: Rows, pack: WindowPack, category: str, tiers: Row
 
 
 def _outer_limits(batch: _Batch) -> Days:
-    """The catalogue's limit, which no pack goes beyond and which holds where no pack speaks."""
+    """The catalogue's limit for the credit portals: no pack goes beyond it, and it holds where none speaks."""
     limits = np.full(batch.frame.height, _NO_DAY, np.int64)
     decided = batch.days("decided_on")
     for name, category in catalogue().items():
