@@ -135,6 +135,7 @@ class Lane:
         self._beat = time.monotonic()
         self._restoring = False
         self._behind = 0
+        self._behind_since = 0.0
         self._ready_at = self._answered_at = time.monotonic()
         self._ended = threading.Event()
         self._tracked: dict[int, int | None] = {}
@@ -417,7 +418,8 @@ class Lane:
 
     def _watch_lag(self, now: float) -> None:
         """Lag without a commit, and no word about the lag, say the same: the client is stuck."""
-        quiet = now - self._committed_at
+        # From the first sight of this lag on: a lane that was idle for an hour has an hour without a commit behind it.
+        quiet = now - max(self._committed_at, self._behind_since)
         if self._behind > 0 and quiet > QUIET_SECONDS_MAX:
             self._die(f"there is lag and no commit for {quiet:.0f} s while {self._doing}")
         if now - max(self._answered_at, self._ready_at) > QUIET_SECONDS_MAX:
@@ -433,10 +435,16 @@ class Lane:
             except (KafkaException, Retryable, RuntimeError):  # the last: the consumer was closed meanwhile
                 continue  # `_watch_lag` ends the process when that goes on
             self._metrics.lag(lag)
-            self._behind = sum(lag.values())
-            self._answered_at = time.monotonic()
+            self._note_lag(sum(lag.values()), time.monotonic())
             with suppress(Retryable):  # it is a metric only
                 self._tell_open_transactions()
+
+    def _note_lag(self, behind: int, now: float) -> None:
+        """What the watchdog goes by: how far behind, since when, and when the broker said so."""
+        if self._behind == 0 and behind > 0:
+            self._behind_since = now
+        self._behind = behind
+        self._answered_at = now
 
     def _not_ready_for_long(self) -> None:
         """A restore may take its time; a member that is given no partitions does not come by them any more."""

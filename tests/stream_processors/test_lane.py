@@ -363,3 +363,17 @@ def test_a_transaction_that_stays_open_ends_the_process(place: Place, monkeypatc
     with running(place, processor):
         assert wait_until(lambda: bool(codes), SECONDS_MAX)
     assert codes[0] == 70
+
+
+def test_an_idle_lane_is_not_taken_for_stuck_by_its_first_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry()
+    lane = Lane(Settings(), Copy("idle", ["in"], "out"), LaneMetrics("idle", registry), threading.Event())
+    said: list[str] = []
+    monkeypatch.setattr(lane, "_die", said.append)
+    hour = lane._committed_at + 3600.0  # an hour without anything to commit
+    lane._note_lag(5, hour)
+    lane._watch_lag(hour + 1)
+    assert said == []
+    lane._note_lag(5, hour + lanes.QUIET_SECONDS_MAX + 1)
+    lane._watch_lag(hour + lanes.QUIET_SECONDS_MAX + 1)
+    assert len(said) == 1 and "there is lag and no commit" in said[0]
