@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from deploy.demo_measures import Story, StoryFailed
 from deploy.local.processes import free_port_base
 from schemas.reasons import OUTCOMES
 from schemas.settings import Settings
@@ -72,9 +74,25 @@ class Demo:
         self._pilot_units()
         self._title("5  All that is on record about one body")
         self._show("stream_processors", "statement", self._subject())
-        self._title("6  Prove it: nothing lost, nothing doubled, the store equals the log")
+        self._title("6  Measures: from a record to a restriction, and to its end")
+        self._measures()
+        self._title("7  Prove it: nothing lost, nothing doubled, the store equals the log")
         self._show("stream_processors", "verify", "--wait", "60")
-        self._title("7  Stop everything")
+        self._title("8  Stop everything")
+
+    def _measures(self) -> None:
+        """The story of four bodies; see `deploy.demo_measures`."""
+        settings = Settings.from_env(self._environment)
+        story = Story(self._console, self._home, settings, self.command, self._put_clock_forward, date.today())
+        try:
+            story.run()
+        except StoryFailed as failure:
+            raise DemoFailed(str(failure)) from None
+
+    def _put_clock_forward(self, days: int) -> None:
+        self.command("deploy.local", "down")
+        self._environment["XINLIU_CLOCK_AHEAD_DAYS"] = str(days)
+        self.command("deploy.local", "up")
 
     def _publish(self, manifest: dict[str, Any], files: Path) -> dict[str, dict[str, int]]:
         """Outcomes per department; every row has one."""
