@@ -42,7 +42,7 @@ ALERTS: tuple[Alert, ...] = (
     # -- lanes ----------------------------------------------------------------------------------------------------
     Alert(
         "LaneDown",
-        'up{job=~"intake|register|cases|store"} == 0',
+        'up{job=~"intake|register|cases|store|ops"} == 0',
         "1m",
         "page",
         "the lane {{ $labels.job }} does not answer",
@@ -181,6 +181,23 @@ ALERTS: tuple[Alert, ...] = (
         "ticket",
         "inserts into {{ $labels.table }} take {{ $value | humanizeDuration }}",
         "One insert in a hundred takes longer than 5 seconds: ClickHouse is busy, merging, or short of memory.",
+    ),
+    Alert(
+        "DeliveriesWaiting",
+        "min_over_time(xinliu_deliveries_waiting[1h]) > 0",
+        "0m",
+        "ticket",
+        "{{ $labels.reader }} has not been told everything for an hour",
+        "{{ $value | humanize }} transitions of cases or more have waited for this reader of ops for an hour. They are "
+        "not lost, and nobody else waits for them.",
+    ),
+    Alert(
+        "DeadLetters",
+        "xinliu_dead_letters > 0",
+        "5m",
+        "ticket",
+        "{{ $value | humanize }} transitions were given up for {{ $labels.reader }}",
+        "The receiver refused them, or did not answer for three days. They are kept; an operator may send them again.",
     ),
     Alert(
         "VerifyFailed",

@@ -14,7 +14,7 @@ from deploy.local.processes import LOOPBACK
 from schemas.errors import InputError
 from schemas.settings import Settings
 
-LANES = ("intake", "register", "cases", "store")
+LANES = ("intake", "register", "cases", "store", "ops")
 
 
 def stack(settings: Settings) -> list[Part]:
@@ -33,6 +33,7 @@ def stack(settings: Settings) -> list[Part]:
         "register": settings.register_port,
         "cases": settings.cases_port,
         "store": settings.store_port,
+        "ops": settings.ops_port,
     }
     return [
         *([broker_part(broker)] if settings.bootstrap_servers is None else []),

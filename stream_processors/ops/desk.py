@@ -29,7 +29,7 @@ from stream_processors.ops.ledger import Ledger
 from stream_processors.ops.message import webhook_body
 from stream_processors.ops.notices import FileOutbox, notice_body
 from stream_processors.ops.sender import Policy, Receiver, Sender
-from stream_processors.ops.subscribers import Subscriber
+from stream_processors.ops.subscribers import Subscriber, reader_of
 from stream_processors.ops.webhook import ATTEMPT_SECONDS_MAX, Webhook
 from stream_processors.rules.rule import Rule
 
@@ -54,11 +54,6 @@ class Parts:
     attempt_seconds_max: float = ATTEMPT_SECONDS_MAX
 
 
-def reader_of(subscriber: Subscriber) -> str:
-    """Its name in the ledger, in commands and in metrics."""
-    return f"webhook-{subscriber.id}"
-
-
 class Desk:
     """Use `run` as one task; `ring` may be called from the same loop at any time."""
 
@@ -68,7 +63,7 @@ class Desk:
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._senders: dict[str, Sender] = {}
         self._readers = [
-            *(Reader(reader_of(s), _wants(s), webhook_body) for s in parts.subscribers),
+            *(Reader(reader_of(s.id), _wants(s), webhook_body) for s in parts.subscribers),
             Reader(notices.READER, notices.wants, lambda measure: notice_body(measure, parts.rules)),
         ]
         self._ends: dict[int, int] = {}
@@ -93,7 +88,7 @@ class Desk:
             for subscriber in self._parts.subscribers:
                 hook = Webhook(subscriber.url, subscriber.secrets, self._parts.clock, self._parts.attempt_seconds_max)
                 receiver: Receiver = await stack.enter_async_context(hook)
-                tasks.append(self._send(reader_of(subscriber), receiver))
+                tasks.append(self._send(reader_of(subscriber.id), receiver))
             tasks.append(self._send(notices.READER, FileOutbox(self._parts.settings.home / "outbox")))
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

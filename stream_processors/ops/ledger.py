@@ -18,6 +18,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from schemas.errors import Retryable
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -69,6 +71,17 @@ class Queued:
     queued_at: float
     attempts: int
     why: str
+
+
+def look(path: Path) -> tuple[dict[str, tuple[int, int]], list[Queued]]:
+    """Counts and dead letters as another process sees them, while ops goes on; nothing where there is no ledger yet."""
+    if not path.exists():
+        return {}, []
+    try:
+        with closing(Ledger(path)) as ledger:
+            return ledger.counts(), ledger.dead()
+    except sqlite3.Error as error:
+        raise Retryable(f"reading the ledger {path}: {error}; run it again as the user who runs ops") from error
 
 
 def _alone(method: Callable[Concatenate[Ledger, P], R]) -> Callable[Concatenate[Ledger, P], R]:

@@ -62,6 +62,16 @@ def load_subscribers(directory: Path | None, environ: Mapping[str, str]) -> tupl
     return tuple(found)
 
 
+def reader_of(subscriber_id: str) -> str:
+    """Its name in the ledger, in commands and in metrics."""
+    return f"webhook-{subscriber_id}"
+
+
+def reader_names(directory: Path | None) -> tuple[str, ...]:
+    """The same of all, without their secrets."""
+    return tuple(reader_of(row["id"]) for row in read_table("subscribers", _COLUMNS, directory))
+
+
 def _faults(row: Mapping[str, str], environ: Mapping[str, str], taken: set[str]) -> list[str]:
     name = row["id"]
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):

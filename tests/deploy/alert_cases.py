@@ -184,6 +184,27 @@ CASES = (
         "45m",
         {"table": "records"},
     ),
+    Case(
+        "DeliveriesWaiting",
+        {
+            # One that is told within minutes, and one that is told nothing for two hours.
+            'xinliu_deliveries_waiting{reader="notices"}': "5 5 0 5 0 5 0x300",
+            'xinliu_deliveries_waiting{reader="webhook-a"}': "0x20 3x140 0x200",
+        },
+        "30m",
+        "100m",
+        "220m",
+        {"reader": "webhook-a"},
+        interval="1m",
+    ),
+    Case(
+        "DeadLetters",
+        {'xinliu_dead_letters{reader="webhook-a"}': "0x20 2x40 0x60", 'xinliu_dead_letters{reader="notices"}': "0x120"},
+        "4m",
+        "12m",
+        "20m",
+        {"reader": "webhook-a"},
+    ),
     Case("VerifyFailed", {'xinliu_verify_ok{lane="store"}': "1x9 0x9 1x9"}, "2m", "3m", "6m"),
     Case(
         "VerifyTooOld",

@@ -89,3 +89,24 @@ def test_what_is_no_command_is_passed_over(monkeypatch, tmp_path):
     monkeypatch.setattr(control_topic, "read_all", lambda *_: [batch])
     found = control_topic.standing_now(Settings(home=tmp_path))
     assert found.refused == [(4, "unreadable")] and found.paused["cases"].offset == 7
+
+
+def test_the_commands_say_what_is_paused_and_who_is_still_to_be_told(monkeypatch, tmp_path, capsys):
+    from stream_processors.__main__ import answer
+    from stream_processors.ops.ledger import Entry, Ledger
+
+    monkeypatch.setenv("XINLIU_HOME", str(tmp_path))
+    assert answer(["deliveries"]) == 0
+    assert "everybody was told everything" in capsys.readouterr().out
+    ledger = Ledger(tmp_path / "ops" / "ledger.sqlite")
+    ledger.advance({("notices", 0): 2}, [Entry("notices", 0, n, f"c.{n}", b"{}") for n in range(2)], 0.0)
+    ledger.failed(1, "outbox_not_writable", dead=True)
+    ledger.close()
+    assert answer(["deliveries"]) == 1
+    assert "notices: 1 waiting, 1 dead letters" in capsys.readouterr().out
+    paused = follow(command(), command("delete"))
+    monkeypatch.setattr("stream_processors.control_topic.standing_now", lambda *_: paused)
+    assert answer(["control", "list"]) == 1
+    assert "cases is paused by desk (drill)" in capsys.readouterr().out
+    assert answer(["control", "pause", "cases", "--operator", "stranger", "--because", "drill"]) == 2
+    assert "no such desk" in capsys.readouterr().err
