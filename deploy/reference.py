@@ -1,4 +1,4 @@
-"""Writes what follows from declarations: reference.md, a page for each mapping, alerts, dashboard; finds it stale."""
+"""Writes what follows from declarations, the pages of reference, alerts and dashboard, and finds out what is stale."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,16 @@ from schemas.metrics import METRICS
 from schemas.reasons import OUTCOME_SENTENCES, REASONS
 from schemas.settings import Settings
 from schemas.topics import topics
+from schemas.windows_packs import load_windows
+from stream_processors.rules.laws import all_packs
+from stream_processors.rules.packs import load_packs
+from stream_processors.rules.page import page as packs_page
 
 PAGE = Path(__file__).parent / "reference.md"
 
 
 MAPPINGS = Path(__file__).parent / "mappings"
+PACKS = Path(__file__).parent / "packs.md"
 
 
 def page() -> str:
@@ -103,10 +108,16 @@ def written() -> dict[Path, str]:
     """Every file that is written of declarations, and what should stand in it."""
     return {
         PAGE: page(),
+        PACKS: _packs_page(),
         alerts.FILE: alerts.page(),
         dashboard.FILE: dashboard.page(),
         **{MAPPINGS / f"{m.name}.md": mapping_page(m) for m in mapping.mappings(Settings())},
     }
+
+
+def _packs_page() -> str:
+    rules = load_packs()
+    return packs_page(all_packs(rules, load_windows()), rules)
 
 
 def stale() -> list[Path]:

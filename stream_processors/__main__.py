@@ -16,7 +16,7 @@ from rich.table import Table
 
 from schemas.errors import EXIT_INPUT, EXIT_SOME_NOT_GOOD, EXIT_STOP, XinliuError
 from schemas.settings import Settings
-from stream_processors import act_commands, case_commands, ops_commands
+from stream_processors import act_commands, case_commands, ops_commands, packs_commands
 from stream_processors.console import console
 from stream_processors.quarantine_commands import app as quarantine_app
 
@@ -38,6 +38,7 @@ app.command(quarantine_app)
 app.command(case_commands.app)
 app.command(case_commands.in_force, name="in-force")
 app.command(case_commands.lifted)
+app.command(packs_commands.app)
 app.command(ops_commands.control)
 app.command(ops_commands.deliveries)
 for name, command in act_commands.COMMANDS.items():
