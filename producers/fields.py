@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial, reduce
 from typing import Literal
 
@@ -294,7 +295,11 @@ def _midnights(texts: pl.Series, style: DateStyle) -> Parsed:
 
 
 def _constant(constant: str, kind: Kind, cells: Cells) -> pl.Series:
-    value = [constant] if kind == "texts" else constant
+    value: str | list[str] | date = constant
+    if kind == "texts":
+        value = [constant]
+    elif kind == "date":
+        value = date.fromisoformat(constant)
     return pl.Series([value], dtype=DTYPES[kind]).new_from_index(0, cells.height)
 
 

@@ -8,6 +8,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date as day
 from typing import Any
 
 import polars as pl
@@ -223,7 +224,8 @@ class _Parser:
             template = table.text("template")
             for column in template_columns(template):
                 self._known(table, "template", column)
-            readings.append(Reading(template=template))
+            own_pattern = table.has("pattern") and not table.has("headers") and not table.has("from")
+            readings.append(Reading(template=template, pattern=_pattern(table) if own_pattern else ""))
         if table.has("constant"):
             readings.append(self._constant(name, table, table.text("constant")))
         agrees = table.table("agrees") if table.has("agrees") else None
@@ -292,7 +294,12 @@ class _Parser:
             raise table.error(word, f"is no {name}{_nearest(word, known)}")
 
     def _constant(self, name: str, table: _Table, value: str) -> Reading:
-        if KINDS[name] not in ("text", "texts"):
+        if name == "valid_to":  # an end that the law sets; every other date is a fact of the row
+            try:
+                day.fromisoformat(value)
+            except ValueError:
+                raise table.error("constant", "is no day of the form 2026-05-01") from None
+        elif KINDS[name] not in ("text", "texts"):
             raise table.error("constant", f"makes no sense: {name} is a {KINDS[name]}")
         self._check_word(name, value, table)
         return Reading(constant=value)

@@ -231,6 +231,9 @@ def _report(case: str, subject: str | None, act: _Act, wait_seconds: float, as_j
         act.annulled_on or law.today,
     )
     done = report_act(settings, law, known, name, order, wait_seconds)
+    became = done.known.facts.acts[done.record_id].status if done.known is not None else ""
+    undone = bool(act.annulled_by) and became == "annulled"
+    words = "annulled: the act counts no more" if undone else "" if done.fate is None else case_words.fate(done.fate)
     if as_json:
         answer: dict[str, Any] = {
             "submission": done.submission,
@@ -239,7 +242,8 @@ def _report(case: str, subject: str | None, act: _Act, wait_seconds: float, as_j
             "outcome": done.outcome,
             "reason": done.reason,
             "fate": None if done.fate is None else {"outcome": done.fate.outcome, "reason": done.fate.reason},
-            "words": None if done.fate is None else case_words.fate(done.fate),
+            "annulled": undone,
+            "words": words,
             "case": None if done.known is None or done.case is None else case_words.as_json(done.known, done.case, law),
         }
         print(json.dumps(answer, ensure_ascii=False, indent=1))
@@ -253,12 +257,13 @@ def _report(case: str, subject: str | None, act: _Act, wait_seconds: float, as_j
             print(f"{done.outcome}: it {_outcome_sentence(done.outcome)}")
         else:
             rule = law.rules.get(done.case.rule_name)
-            print(case_words.fate(done.fate) if done.fate is not None else "it is about another case now")
+            print(words)
             print(f"case {done.case.case_id}: {case_words.state(done.case.state)}")
             print(f"next: {case_words.what_next(done.case, rule, law.today)}")
     if not done.outcome or (done.case is None and not done.reason and done.outcome != "conflicting"):
         return EXIT_RETRY
-    return 0 if done.fate is not None and done.fate.outcome == "accepted" else EXIT_SOME_NOT_GOOD
+    accepted = done.fate is not None and done.fate.outcome == "accepted"
+    return 0 if undone or (accepted and not act.annulled_by) else EXIT_SOME_NOT_GOOD
 
 
 def _outcome_sentence(outcome: str) -> str:

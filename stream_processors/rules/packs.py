@@ -31,6 +31,7 @@ _NO_EVIDENCE = ("registration", "listing")  # no decision document stands behind
 _BLANK: dict[str, Any] = {
     "deciders": (),
     "objection_days": 0,
+    "lapse_months": 12,
     "min_months": 0,
     "repair_ends": True,
     "repair_zh": "",
@@ -54,6 +55,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "bases": list,
     "objection_days": int,
     "max_months": int,
+    "lapse_months": int,
     "min_months": int,
     "repair_ends": bool,
     "from_memory": bool,

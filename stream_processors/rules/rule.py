@@ -28,6 +28,7 @@ class Rule:
         deciders: departments that may decide; empty = the department that speaks for the evidence's authority.
         objection_days: working days between notice and decision.
         max_months: legal maximum of its duration.
+        lapse_months: a draft on which nobody decides lapses so long after its evidence, or the last act about it.
         min_months: earliest end by repair after it entered into force.
         repair_ends: False where the law bars an early end.
         bases: provisions in the one spelling, 《instrument》（edition）article.
@@ -57,3 +58,4 @@ class Rule:
     repair_en: str
     from_memory: bool = False
     memory: str = ""
+    lapse_months: int = 12

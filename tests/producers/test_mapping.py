@@ -331,6 +331,15 @@ def stages(row: dict[str, str]) -> list[tuple[str, str, str, str]]:
     return [
         (found["category"], found["operation"], found["document_number"], found["change_document_number"])
         for found in events(mapped("mx-sat-69b", row))
+        if not found["category"].startswith("measure_")
+    ]
+
+
+def acts(row: dict[str, str]) -> list[tuple[str, str, str]]:
+    return [
+        (found["category"], found["operation"], found["document_number"])
+        for found in events(mapped("mx-sat-69b", row))
+        if found["category"].startswith("measure_")
     ]
 
 
@@ -385,17 +394,46 @@ def test_each_stage_of_a_case_is_an_event(cells, expected):
     assert stages(SAT | cells) == expected
 
 
+NOTICE = ("measure_notice", "report", "500-05-2018-1")
+DECISION = ("measure_decision", "report", "500-05-2018-2")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ({}, [NOTICE]),
+        (REBUTTAL, [NOTICE]),
+        (DEFINITIVE, [NOTICE, DECISION]),
+        (DEFINITIVE | RULING, [NOTICE, DECISION, ("measure_decision", "annul", "500-05-2018-2")]),
+    ],
+    ids=["presumed", "rebutted", "confirmed", "annulled by a court"],
+)
+def test_each_stage_of_a_case_is_an_act_about_its_measure(cells, expected):
+    assert acts(SAT | cells) == expected
+
+
+def test_an_act_names_rule_and_presumption_its_channel_and_its_end():
+    found = [one for one in events(mapped("mx-sat-69b", SAT | DEFINITIVE)) if one["category"].startswith("measure_")]
+    assert {one["item"] for one in found} == {"MX-69B/M09@500-05-2018-1"}
+    notice, decision = found
+    assert (notice["decided_on"], notice["state"]) == (date(2018, 6, 2), "publicación en la página del SAT")
+    assert (decision["valid_to"], bool(decision["legal_bases"])) == (date(2063, 12, 31), True)
+
+
 def test_parts_of_a_row_are_numbered_and_the_date_comes_from_the_text_or_else_the_page():
     row = SAT | DEFINITIVE | {"Número y fecha de oficio global de presunción SAT": "500-05-2018-1"}
     found = events(mapped("mx-sat-69b", row, row))
-    assert [(one["source_row"], one["source_part"]) for one in found] == [(2, 0), (2, 1), (3, 0), (3, 1)]
+    assert [(one["source_row"], one["source_part"]) for one in found] == [
+        *((2, 0), (2, 1), (2, 2), (2, 3)),
+        *((3, 0), (3, 1), (3, 2), (3, 3)),
+    ]
     assert [one["decided_on"] for one in found[:2]] == [date(2018, 6, 2), date(2018, 9, 27)]
 
 
 def test_the_date_above_the_header_is_the_version_of_every_row():
     title = ("Información actualizada al 30 de noviembre de 2022", "Listado completo")
     found = events(mapped("mx-sat-69b", SAT | DEFINITIVE, title=title))
-    assert [one["source_version"] for one in found] == [datetime(2022, 11, 30)] * 2
+    assert [one["source_version"] for one in found] == [datetime(2022, 11, 30)] * 4
     assert events(mapped("mx-sat-69b", SAT))[0]["source_version"] is None
 
 
@@ -404,13 +442,13 @@ def test_a_taxpayer_blanked_by_court_order_keeps_no_text_of_the_order():
         "RFC": "XXXXXXXXXXXX",
         "Nombre del Contribuyente": "Información suprimida en cumplimiento a la sentencia",
     }
-    (found,) = events(mapped("mx-sat-69b", row))
-    assert (found["subject_ids"], found["subject_name"]) == (["MX-RFC:XXXXXXXXXXXX"], "")
+    for found in events(mapped("mx-sat-69b", row)):
+        assert (found["subject_ids"], found["subject_name"]) == (["MX-RFC:XXXXXXXXXXXX"], "")
 
 
 def test_a_row_that_makes_no_event_counts_as_an_incomplete_one():
     row = SAT | {"Número y fecha de oficio global de presunción SAT": ""}
-    (found,) = events(mapped("mx-sat-69b", SAT, row))[1:]
+    *_, found = events(mapped("mx-sat-69b", SAT, row))
     assert (found["category"], found["operation"], found["faults"]) == (
         "abnormal_list",
         "report",
