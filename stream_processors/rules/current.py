@@ -59,9 +59,9 @@ def _of_topic(settings: Settings, categories: Sequence[str]) -> pl.DataFrame:
     for batch in read_all(settings, RECORDS):
         frame = pl.DataFrame(pl.from_arrow(codec.decode(CREDIT_RECORD, batch.values).batch))
         of_categories = frame.filter(pl.col("category").is_in(categories), pl.col("variant_of") == "")
-        found.append(of_categories.select(*_TYPES, "variant_of").cast({**_TYPES, "variant_of": pl.String}))
+        found.append(of_categories.select(*COLUMNS, "variant_of").cast({**_TYPES, "variant_of": pl.String}))
     newest = pl.concat(found).unique("record_id", keep="last", maintain_order=True)
-    return newest.filter(pl.col("status") == "valid").select(_TYPES).sort("subject_key", "record_id")
+    return newest.filter(pl.col("status") == "valid").select(COLUMNS).sort("subject_key", "record_id")
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
