@@ -5,9 +5,10 @@ The first step of the cases lane, columnar until only the few rows are left that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,15 @@ import polars as pl
 
 from schemas import codec, normalise
 from schemas.avro import CREDIT_RECORD
-from stream_processors.cases.facts import ACT_KINDS, VALID, Act, Evidence, case_name
+from stream_processors.cases.facts import ACT_KINDS, VALID, Act, Evidence, Registration, case_name
 from stream_processors.match import match
+from stream_processors.register import LAW_TIME
 from stream_processors.rules.packs import Packs
 
-RESTRICTABLE = r"^CN-USCC:(?:91|93|N)"  # economic operators that are legal persons (the line; GB 32100-2015)
-_CEASED = "注销|合并|终止"  # struck off, merged, dissolved; a licence that was revoked (吊销) leaves the body there
+# Struck off, merged into another, dissolved. Where a licence was revoked the body is still there (吊销，未注销).
+_GONE = re.compile(r"(?<![未拟非])(?:注销|被合并|被吸收合并|合并注销|已合并|终止|解散)(?!备案|公告|中)")
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
-
-
-@dataclass(frozen=True, slots=True)
-class Ceased:
-    """The register says that the body is no more."""
-
-    revision: int
-    day: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,7 @@ class Input:
 
     partition: int
     subject_key: str
-    subject_id: str
-    restrictable: bool
-    fact: Evidence | Act | Ceased
+    fact: Evidence | Act | Registration
     reported_ms: int
 
 
@@ -64,46 +56,40 @@ def inputs(values: list[bytes], partitions: list[int], packs: Packs) -> Iterator
     for row, rule in match(frame, packs).select("row", "rule").iter_rows():
         matched.setdefault(row, []).append(rule)
     documents = normalise.document_identity(normalise.document_numbers(frame["document_number"])).to_list()
-    restrictable = frame["subject_id"].str.contains(RESTRICTABLE).to_list()
     for number, row in enumerate(frame.iter_rows(named=True)):
         fact = _fact(row, documents[number], tuple(sorted(matched.get(number, ()))))
-        if fact is not None:
-            yield Input(
-                partitions[number],
-                row["subject_key"],
-                row["subject_id"],
-                restrictable[number],
-                fact,
-                round(row["reported_at"].timestamp() * 1000),
-            )
+        yield Input(partitions[number], row["subject_key"], fact, round(row["reported_at"].timestamp() * 1000))
 
 
-def _fact(row: dict[str, Any], document: str, rules: tuple[str, ...]) -> Evidence | Act | Ceased | None:
-    category = row["category"]
-    if category in ACT_KINDS:
+def is_gone(state: str) -> bool:
+    """Whether this state of a registration says that the body is no more."""
+    return _GONE.search(state) is not None
+
+
+def _fact(row: dict[str, Any], document: str, rules: tuple[str, ...]) -> Evidence | Act | Registration:
+    if row["category"] in ACT_KINDS:
         return _act(row)
-    if category == "registration":
-        if row["status"] != VALID or row["rank"] < 2:
-            return None
-        gone = any(word in row["state"] for word in _CEASED.split("|"))
-        day = row["valid_to"] or row["decided_on"] or row["reported_at"].date()
-        return Ceased(row["revision"], day if gone else None)
-    if not rules and row["status"] == VALID and row["revision"] == 1:
-        return None  # the first word about a record that no rule speaks of
+    if row["category"] == "registration":
+        days = [row["valid_to"], row["decided_on"], row["change_decided_on"]]
+        reported = _reported_on(row)
+        gone = row["status"] == VALID and row["rank"] >= 2 and is_gone(row["state"])
+        day = max((day for day in days if day is not None and day <= reported), default=reported)
+        return Registration(row["record_id"], row["revision"], gone, day, row["subject_id"])
     return Evidence(
         row["record_id"],
         row["revision"],
         row["rank"],
         row["status"],
         document or (row["decided_on"].isoformat() if row["decided_on"] else ""),
-        rules,
+        rules if row["rank"] >= 2 else (),  # nobody who may decide stands behind it: nothing follows from it
         row["authority_code"],
         row["authority_name"],
         row["department"],
         row["decided_on"],
         row["valid_to"],
-        row["change_decided_on"],
+        _changed_on(row),
         row["event_id"],
+        row["subject_id"],
     )
 
 
@@ -124,6 +110,17 @@ def _act(row: dict[str, Any]) -> Act:
         row["authority_code"],
         row["authority_name"],
         row["department"],
-        row["change_decided_on"],
+        _changed_on(row),
         row["event_id"],
+        row["subject_id"],
     )
+
+
+def _reported_on(row: dict[str, Any]) -> date:
+    return row["reported_at"].replace(tzinfo=UTC).astimezone(LAW_TIME).date()
+
+
+def _changed_on(row: dict[str, Any]) -> date:
+    """Day of the document that brought this revision; one that lies ahead holds since it was reported."""
+    reported = _reported_on(row)
+    return min(row["change_decided_on"] or reported, reported)

@@ -35,12 +35,14 @@ ENDS = ("expired", "repaired", "annulled", "withdrawn", "ceased", "corrected", "
 REFUSALS = {
     "act_closed": "its own authority annulled or withdrew it",
     "rule_unknown": "no pack has a rule of that name",
-    "subject_not_restrictable": "only an economic operator that is a legal person can be the subject of a restriction",
+    "subject_not_restrictable": "only an economic operator that is a legal person can be the subject of a measure",
     "not_authorised": "the department does not speak for the authority, or the rule lets another one decide",
     "document_missing": "the act has no document number or no date",
     "channel_missing": "the notice does not say how it was served",
     "case_unknown": "no evidence of that number became known within the waiting time",
     "evidence_ended": "what the case rests on had ended before",
+    "before_evidence": "the decision is older than what it rests on",
+    "case_ended": "the case had ended before: withdrawn, lapsed, or decided and over",
     "not_noticed": "there is no notice to the subject before the decision",
     "notice_after_decision": "the notice is not older than the decision",
     "window_open": "the window for objections had not elapsed",
@@ -54,11 +56,17 @@ REFUSALS = {
     "already_decided": "an earlier decision of the case stands",
     "not_decided": "there is no decision in force that it could be about",
     "no_objection": "there is no objection that it could answer",
+    "answer_missing": "the answer to the objection says neither accepted nor rejected",
+    "not_yet": "its day is still to come",
     "incentive_needs_none": "an incentive starts and ends by itself; only a withdrawal can be about one",
 }
 WAIT_DAYS = 30
-LAPSE_MONTHS = 12  # a draft on which nobody decides does not hang over the subject for ever
 _PROVISIONAL_DAYS = 10  # no run of holidays is longer, so that an unannounced year shortens no window
+# Whether the record of an act is still shown is no matter (expired); whether its authority took it back is. A decision
+# that was taken back is kept in view: it has to be told that it ended, and why.
+_COUNTS = {False: (VALID, "expired"), True: (VALID, "expired", "annulled", "withdrawn", "repaired")}
+_ANSWERS = ("accepted", "rejected")
+_BARS = {"withdrawn": "case_ended", "objection_accepted": "objection_accepted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,78 +126,58 @@ def case_id_of(subject_key: str, rule: str, document: str) -> str:
 
 
 def judge(facts: Facts, name: tuple[str, str], rules: Mapping[str, Rule], today: date, calendar: Calendar) -> Case:
-    """The case of this name as it stands on `today`."""
+    """The case of this name as it stands on `today`. Pure: the same facts and day give the same case."""
     rule_name, document = name
     blank = Case(case_id_of(facts.subject_key, rule_name, document), rule_name, document, "awaited")
-    evidence = tuple(
-        sorted(
-            (
-                e
-                for e in facts.evidence.values()
-                if e.document == document and rule_name in (*e.rules, *e.once) and e.rank >= 2
-            ),
-            key=lambda e: e.record_id,
-        )
-    )
+    evidence = tuple(sorted((e for e in facts.evidence.values() if name in e.names()), key=lambda e: e.record_id))
     acts = sorted((a for a in facts.acts.values() if a.case == name), key=_in_order)
     rule = rules.get(rule_name)
     if rule is None:
         return _all_refused(blank, acts, "rule_unknown")
-    if rule.kind == "incentive":
-        return _judge_incentive(blank, facts, rule, evidence, acts, today)
     if not facts.restrictable:
         return _all_refused(blank, acts, "subject_not_restrictable")
+    if rule.kind == "incentive":
+        return _Incentive(blank, facts, rule, evidence, acts, today).judge()
     return _Restriction(blank, facts, rule, evidence, acts, today, calendar).judge()
 
 
-class _Restriction:
-    """The judgement of one restriction, step by step in the order of the procedure."""
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One reason for which a case ends, and since when."""
+
+    reason: str
+    day: date
+    act_id: str
+
+
+class _Judgement:
+    """What both kinds of measures have in common: the fates of the acts, and the days on which time changes something.
+
+    Attributes:
+        acts: those that count, in order of their days.
+    """
 
     def __init__(
-        self,
-        blank: Case,
-        facts: Facts,
-        rule: Rule,
-        evidence: tuple[Evidence, ...],
-        acts: Sequence[Act],
-        today: date,
-        calendar: Calendar,
+        self, blank: Case, facts: Facts, rule: Rule, evidence: tuple[Evidence, ...], acts: Sequence[Act], today: date
     ) -> None:
-        self.blank, self.facts, self.rule, self.evidence = blank, facts, rule, evidence
-        self.today, self.calendar = today, calendar
+        self.blank, self.facts, self.rule, self.evidence, self.today = blank, facts, rule, evidence, today
+        self.name = (blank.rule_name, blank.document)
         self.fates: dict[str, Fate] = {}
-        self.days: list[date] = []  # on which time alone changes something
-        self.acts = [act for act in acts if self._may_act(act)]
+        self.days: list[date] = []
+        self.acts = [act for act in acts if self._counts(act)]
 
-    def judge(self) -> Case:
-        if not self.evidence:
-            return self._awaited()
-        ended = _evidence_end(self.evidence, self.rule)
-        ended = _first_end(ended, _ceased(self.facts))
-        notice = self._notice()
-        until, provisional = self._window(notice)
-        objection = self._objection(notice, until)
-        review = self._review(objection)
-        if review is not None and review.channel == "accepted":
-            ended = _first_end(ended, _End("objection_accepted", review.day, review.record_id))
-        decision, start = self._decision(notice, until, objection, review, ended)
-        if decision is None:
-            for act in self._of("suspension", "withdrawal"):
-                self.fates.setdefault(act.record_id, Fate("waiting", "not_decided"))
-        else:
-            ended = self._ends_of(decision, ended)
-        return self._stands(notice, until, provisional, objection, review, decision, start, ended)
-
-    # -- the acts, in the order of the procedure -----------------------------------------------------------------
-
-    def _may_act(self, act: Act) -> bool:
+    def _counts(self, act: Act) -> bool:
         """Whether the act counts at all; its fate is said here where it does not."""
-        if act.status != VALID and act.kind != "decision":
-            self.fates[act.record_id] = Fate("refused", "act_closed")
+        if act.status not in _COUNTS[act.kind == "decision"]:
+            self._refuse(act, "act_closed")
             return False
         reason = _act_fault(act, self.rule, self.evidence)
         if reason:
-            self.fates[act.record_id] = Fate("refused", reason)
+            self._refuse(act, reason)
+        elif _day(act) > self.today:
+            self.fates[act.record_id] = Fate("waiting", "not_yet")
+            self.days.append(_day(act))
+            return False
         return not reason
 
     def _of(self, *kinds: str) -> list[Act]:
@@ -202,121 +190,196 @@ class _Restriction:
     def _refuse(self, act: Act, reason: str) -> None:
         self.fates[act.record_id] = Fate("refused", reason)
 
-    def _notice(self) -> Act | None:
-        first: Act | None = None
-        for act in self._of("notice"):
-            if not act.channel:
-                self._refuse(act, "channel_missing")
+    def _foundations_end(self) -> _End | None:
+        """The first end of what no measure outlives: its evidence, its subject, and the will of its authority."""
+        ended = _evidence_end(self.evidence, self.name, self.rule)
+        if self.facts.ceased_on is not None:
+            ended = _first_end(ended, _End("ceased", self.facts.ceased_on, ""))
+        for act in self._of("withdrawal"):
+            self._accept(act)
+            ended = _first_end(ended, _End("withdrawn", _day(act), act.record_id))
+        return ended
+
+    def _case(self, state: str, steps: Sequence[Milestone], ended: _End | None = None, **known: object) -> Case:
+        fates = sorted(self.fates.items())
+        told = [
+            Milestone(outcome, act_id, None, fate.reason)
+            for outcome in ("waiting", "refused")
+            for act_id, fate in fates
+            if fate.outcome == outcome
+        ]
+        if ended is not None:
+            steps = (*steps, Milestone("ended", ended.act_id, ended.day, ended.reason))
+        return Case(
+            self.blank.case_id,
+            self.blank.rule_name,
+            self.blank.document,
+            "ended" if ended is not None else state,
+            "" if ended is None else ended.reason,
+            self.evidence,
+            ended_on=None if ended is None else ended.day,
+            milestones=(*steps, *told),
+            fates=self.fates,
+            next_on=min((day for day in self.days if day > self.today), default=None),
+            **known,  # pyrefly: ignore[bad-argument-type]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """Notice, objections and answers, as they stood before a day.
+
+    Attributes:
+        notice: the last one; a new notice opens a new window.
+        until: last day of its window.
+        objection: the last one in time.
+        review: the last answer.
+        accepted: an answer that accepted an objection; the first one.
+    """
+
+    notice: Act | None
+    until: date | None
+    provisional: bool
+    objection: Act | None
+    review: Act | None
+    accepted: Act | None
+
+
+class _Restriction(_Judgement):
+    """The judgement of one restriction, step by step in the order of the procedure."""
+
+    def __init__(
+        self,
+        blank: Case,
+        facts: Facts,
+        rule: Rule,
+        evidence: tuple[Evidence, ...],
+        acts: Sequence[Act],
+        today: date,
+        calendar: Calendar,
+    ) -> None:
+        super().__init__(blank, facts, rule, evidence, acts, today)
+        self.calendar = calendar
+
+    def judge(self) -> Case:
+        if not self.evidence:
+            return self._awaited()
+        notices = self._notices()
+        objections = self._objections(notices)
+        reviews = self._reviews(objections)
+        now = self._heard(notices, objections, reviews, None)
+        ended = self._foundations_end()
+        if now.accepted is not None:
+            ended = _first_end(ended, _End("objection_accepted", _day(now.accepted), now.accepted.record_id))
+        decision = self._decision(notices, objections, reviews, ended)
+        for act in self._of("suspension"):
+            if decision is None:
+                self.fates[act.record_id] = Fate("waiting", "not_decided")
             else:
                 self._accept(act)
-                first = first or act
-        return first
+        if decision is None:
+            return self._undecided(now, ended)
+        return self._decided(decision, self._heard(notices, objections, reviews, decision), ended)
 
-    def _window(self, notice: Act | None) -> tuple[date | None, bool]:
+    # -- the acts, in the order of the procedure -----------------------------------------------------------------
+
+    def _notices(self) -> list[Act]:
+        for act in self._of("notice"):
+            if act.channel:
+                self._accept(act)
+            else:
+                self._refuse(act, "channel_missing")
+        return [act for act in self._of("notice") if act.channel]
+
+    def _window(self, notice: Act) -> tuple[date, bool]:
         """Last day for objections. Where the calendar of a year is not announced, the doubt is for the subject."""
-        if notice is None or notice.day is None:
-            return None, False
-        found = self.calendar.add_working_days(notice.day, self.rule.objection_days)
+        found = self.calendar.add_working_days(_day(notice), self.rule.objection_days)
         until = found.day + timedelta(days=_PROVISIONAL_DAYS) if found.provisional else found.day
-        self.days.append(until + timedelta(days=1))
         return until, found.provisional
 
-    def _objection(self, notice: Act | None, until: date | None) -> Act | None:
-        first: Act | None = None
+    def _objections(self, notices: list[Act]) -> list[Act]:
+        """Those in time: within the window of a notice, or before it."""
+        last = max((self._window(notice)[0] for notice in notices), default=None)
         for act in self._of("objection"):
-            if notice is None or until is None:
+            if last is None:
                 self.fates[act.record_id] = Fate("waiting", "not_noticed")
-            elif _day(act) > until:
+            elif _day(act) > last:
                 self._refuse(act, "objection_late")
             else:
                 self._accept(act)
-                first = first or act
-        return first
+        return [act for act in self._of("objection") if last is not None and _day(act) <= last]
 
-    def _review(self, objection: Act | None) -> Act | None:
-        last: Act | None = None
+    def _reviews(self, objections: list[Act]) -> list[Act]:
+        answers: list[Act] = []
         for act in self._of("review"):
-            if objection is None or _day(act) < _day(objection):
+            if act.channel not in _ANSWERS:
+                self._refuse(act, "answer_missing")
+            elif not any(_day(objection) <= _day(act) for objection in objections):
                 self.fates[act.record_id] = Fate("waiting", "no_objection")
             else:
-                last = self._accept(act)
-        return last
+                answers.append(self._accept(act))
+        return answers
+
+    def _heard(self, notices: list[Act], objections: list[Act], reviews: list[Act], decision: Act | None) -> _Hearing:
+        """What a decision could look back on; without one, all there is."""
+        served = [act for act in notices if decision is None or _day(act) < _day(decision)]
+        answers = [act for act in reviews if decision is None or _day(act) <= _day(decision)]
+        until, provisional = self._window(served[-1]) if served else (None, False)
+        said = [act for act in objections if decision is None or until is None or _day(act) <= until]
+        return _Hearing(
+            served[-1] if served else None,
+            until,
+            provisional,
+            said[-1] if said else None,
+            answers[-1] if answers else None,
+            next((act for act in reviews if act.channel == "accepted"), None),
+        )
 
     def _decision(
-        self, notice: Act | None, until: date | None, objection: Act | None, review: Act | None, ended: _End | None
-    ) -> tuple[Act | None, date | None]:
-        """The first decision that meets every condition, and its first day in force."""
+        self, notices: list[Act], objections: list[Act], reviews: list[Act], ended: _End | None
+    ) -> Act | None:
+        """The first decision that meets every condition and stands; else the last that did, and was annulled."""
         taken: Act | None = None
-        start: date | None = None
         for act in self._of("decision"):
-            if taken is not None:
-                self._refuse(act, "already_decided")
-                continue
-            reason = self._decision_fault(act, notice, until, objection, review, ended)
+            reason = self._decision_fault(act, self._heard(notices, objections, reviews, act), bool(notices), ended)
             if reason == "not_noticed":
                 self.fates[act.record_id] = Fate("waiting", reason)
             elif reason:
                 self._refuse(act, reason)
+            elif taken is not None and taken.status == VALID:
+                over = taken.ends_on is not None and taken.ends_on < _day(act)
+                self._refuse(act, "case_ended" if over else "already_decided")
+            elif taken is not None and _day(act) < taken.changed_on:
+                self._refuse(act, "already_decided")  # it was when it was made; an annulment does not revive it
             else:
-                taken, start = self._accept(act), max(act.starts_on or _day(act), _day(act))
-        return taken, start
+                if taken is not None:
+                    self._refuse(taken, "act_closed")
+                taken = self._accept(act)
+        return taken
 
-    def _decision_fault(
-        self,
-        act: Act,
-        notice: Act | None,
-        until: date | None,
-        objection: Act | None,
-        review: Act | None,
-        ended: _End | None,
-    ) -> str:
+    def _decision_fault(self, act: Act, heard: _Hearing, was_noticed: bool, ended: _End | None) -> str:
+        """Why this decision decides nothing; empty when it does."""
         if not act.bases:
             return "basis_missing"
         if act.ends_on is None:
             return "end_missing"
-        start = max(act.starts_on or _day(act), _day(act))
-        if act.ends_on < start:
+        if act.ends_on < _start(act):
             return "end_before_start"
-        if act.ends_on > add_months(start, self.rule.max_months):
+        if act.ends_on > add_months(_start(act), self.rule.max_months):
             return "end_past_maximum"
-        if notice is None or until is None:
-            return "not_noticed"
-        if _day(notice) >= _day(act):
-            return "notice_after_decision"
-        if _day(act) <= until:
+        if _day(act) < self._drafted_on():
+            return "before_evidence"
+        if heard.notice is None or heard.until is None:
+            return "notice_after_decision" if was_noticed else "not_noticed"
+        if _day(act) <= heard.until:
             return "window_open"
-        if objection is not None and (review is None or _day(review) > _day(act)):
+        if heard.objection is not None and (heard.review is None or _day(heard.review) < _day(heard.objection)):
             return "objection_unanswered"
-        if review is not None and review.channel == "accepted":
-            return "objection_accepted"
-        if ended is not None and ended.day is not None and ended.day <= _day(act):
-            return "evidence_ended"
+        if ended is not None and ended.day <= _day(act):
+            return _BARS.get(ended.reason, "evidence_ended")
+        if _day(act) >= self._lapses(heard):
+            return "case_ended"
         return ""
-
-    # -- the ends ------------------------------------------------------------------------------------------------
-
-    def _ends_of(self, decision: Act, ended: _End | None) -> _End | None:
-        if decision.status != VALID:
-            ended = _first_end(ended, _End(decision.status, decision.closed_on, decision.record_id))
-        for act in self._of("withdrawal"):
-            self._accept(act)
-            if _day(act) <= self.today:
-                ended = _first_end(ended, _End("withdrawn", act.day, act.record_id))
-            else:
-                self.days.append(_day(act))
-        if decision.ends_on is not None and decision.ends_on < self.today:
-            ended = _first_end(ended, _End("expired", decision.ends_on + timedelta(days=1), decision.record_id))
-        return ended
-
-    def _suspended(self, decision: Act) -> Act | None:
-        """The suspension that holds today; its end, or its own annulment, lets the measure go on."""
-        holding: Act | None = None
-        for act in self._of("suspension"):
-            self._accept(act)
-            self.days += [day for day in (act.day, _after(act.ends_on)) if day is not None]
-            if _day(act) <= self.today and (act.ends_on is None or self.today <= act.ends_on):
-                holding = act
-        return holding
 
     # -- the answer ----------------------------------------------------------------------------------------------
 
@@ -328,179 +391,146 @@ class _Restriction:
             else:
                 self.fates[act.record_id] = Fate("waiting", "case_unknown")
                 self.days.append(gives_up + timedelta(days=1))
-        return self._case("awaited", "", ())
+        return self._case("awaited", ())
 
-    def _stands(
-        self,
-        notice: Act | None,
-        until: date | None,
-        provisional: bool,
-        objection: Act | None,
-        review: Act | None,
-        decision: Act | None,
-        start: date | None,
-        ended: _End | None,
-    ) -> Case:
-        steps = [Milestone("drafted", self.evidence[0].record_id, self.evidence[0].decided_on)]
-        state = "drafted"
-        for found, word in ((notice, "noticed"), (objection, "objected"), (review, "reviewed"), (decision, "decided")):
-            if found is not None:
-                state = word
-                steps.append(Milestone(word, found.record_id, found.day))
-        suspension = None
-        if decision is not None and start is not None:
-            self.days += [day for day in (start, _after(decision.ends_on)) if day is not None]
-            suspension = self._suspended(decision)
-            if start <= self.today and (ended is None or ended.day is None or ended.day > start):
-                state = "in_force"
-                steps.append(Milestone("entered", decision.record_id, start))
-        elif ended is None:
-            last = max(day for day in (self._drafted_on(), *(_day(a) for a in (notice, objection, review) if a)))
-            lapses = add_months(last, LAPSE_MONTHS)
-            self.days.append(lapses)
-            if self.today >= lapses:
-                ended = _End("lapsed", lapses, "")
-        if ended is not None:
-            state = "ended"
-            steps.append(Milestone("ended", ended.act_id, ended.day, ended.reason))
-        elif suspension is not None and state == "in_force":
+    def _undecided(self, heard: _Hearing, ended: _End | None) -> Case:
+        lapses = self._lapses(heard)
+        self.days.append(lapses)
+        if lapses <= self.today:
+            ended = _first_end(ended, _End("lapsed", lapses, ""))
+        steps = self._procedure(heard)
+        return self._case(steps[-1].transition, steps, ended, **self._terms(heard, None))
+
+    def _decided(self, decision: Act, heard: _Hearing, ended: _End | None) -> Case:
+        start, ends_on = _start(decision), decision.ends_on
+        assert ends_on is not None, "a decision without an end was refused"
+        steps = [*self._procedure(heard), Milestone("decided", decision.record_id, decision.day)]
+        self.days += [start, ends_on + timedelta(days=1)]
+        if decision.status != VALID:
+            ended = _first_end(ended, _End(decision.status, decision.changed_on, decision.record_id))
+        if ends_on < self.today:
+            ended = _first_end(ended, _End("expired", ends_on + timedelta(days=1), decision.record_id))
+        state = "decided"
+        if start <= self.today and (ended is None or ended.day > start):
+            state = "in_force"
+            steps.append(Milestone("entered", decision.record_id, start))
+        suspension = self._suspension()
+        if suspension is not None and state == "in_force" and ended is None:
             state = "suspended"
             steps.append(Milestone("suspended", suspension.record_id, suspension.day))
-        return self._case(
-            state,
-            "" if ended is None else ended.reason,
-            tuple(steps),
-            notice=notice,
-            objection=objection,
-            review=review,
-            decision=decision,
-            objection_until=until,
-            provisional=provisional,
-            in_force_from=start,
-            ends_on=None if decision is None else decision.ends_on,
-            ended_on=None if ended is None else ended.day,
-        )
+        return self._case(state, steps, ended, **self._terms(heard, decision))
+
+    def _suspension(self) -> Act | None:
+        """The suspension that holds today; its end, or its own annulment, lets the measure go on."""
+        holding: Act | None = None
+        for act in self._of("suspension"):
+            if act.ends_on is None or self.today <= act.ends_on:
+                holding = act
+            if act.ends_on is not None:
+                self.days.append(act.ends_on + timedelta(days=1))
+        return holding
+
+    def _procedure(self, heard: _Hearing) -> list[Milestone]:
+        steps = [Milestone("drafted", self.evidence[0].record_id, self.evidence[0].decided_on)]
+        for act, word in ((heard.notice, "noticed"), (heard.objection, "objected"), (heard.review, "reviewed")):
+            if act is not None:
+                steps.append(Milestone(word, act.record_id, act.day))
+        return steps
+
+    def _terms(self, heard: _Hearing, decision: Act | None) -> dict[str, object]:
+        return {
+            "notice": heard.notice,
+            "objection": heard.objection,
+            "review": heard.review,
+            "decision": decision,
+            "objection_until": heard.until,
+            "provisional": heard.provisional,
+            "in_force_from": None if decision is None else _start(decision),
+            "ends_on": None if decision is None else decision.ends_on,
+        }
 
     def _drafted_on(self) -> date:
-        return max((e.decided_on for e in self.evidence if e.decided_on is not None), default=self.today)
+        """The day of the earliest piece of evidence."""
+        return min(e.decided_on or e.changed_on for e in self.evidence)
 
-    def _case(self, state: str, reason: str, steps: tuple[Milestone, ...], **known: object) -> Case:
-        later = [day for day in self.days if day > self.today]
-        refused = tuple(
-            Milestone("refused", act_id, None, fate.reason)
-            for act_id, fate in sorted(self.fates.items())
-            if fate.outcome == "refused"
-        )
-        waiting = tuple(
-            Milestone("waiting", act_id, None, fate.reason)
-            for act_id, fate in sorted(self.fates.items())
-            if fate.outcome == "waiting"
-        )
-        return Case(
-            self.blank.case_id,
-            self.blank.rule_name,
-            self.blank.document,
-            state,
-            reason,
-            self.evidence,
-            milestones=(*steps, *waiting, *refused),
-            fates=self.fates,
-            next_on=min(later, default=None),
-            **known,  # pyrefly: ignore[bad-argument-type]
-        )
+    def _lapses(self, heard: _Hearing) -> date:
+        """The day on which the draft lapses, unless somebody acts before; a new notice opens it again."""
+        days = [e.decided_on or e.changed_on for e in self.evidence]
+        days += [_day(act) for act in (heard.notice, heard.objection, heard.review) if act is not None]
+        return add_months(max(days), self.rule.lapse_months)
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """One reason for which a case ends; no day = as soon as it is known."""
-
-    reason: str
-    day: date | None
-    act_id: str
-
-
-def _judge_incentive(
-    blank: Case, facts: Facts, rule: Rule, evidence: tuple[Evidence, ...], acts: Sequence[Act], today: date
-) -> Case:
+class _Incentive(_Judgement):
     """An incentive starts with its evidence and ends with it, at its own end, or when it is withdrawn."""
-    fates = {
-        act.record_id: Fate("accepted") if act.kind == "withdrawal" else Fate("refused", "incentive_needs_none")
-        for act in acts
-    }
-    refused = tuple(
-        Milestone("refused", act_id, None, fate.reason)
-        for act_id, fate in sorted(fates.items())
-        if fate.outcome == "refused"
-    )
-    if not evidence:
-        return Case(blank.case_id, blank.rule_name, blank.document, "awaited", milestones=refused, fates=fates)
-    start = min((e.decided_on for e in evidence if e.decided_on is not None), default=today)
-    stated = [e.valid_to for e in evidence if e.valid_to is not None]
-    ends_on = min(max(stated, default=date.max), add_months(start, rule.max_months))
-    ended = _first_end(_evidence_end(evidence, rule), _ceased(facts))
-    for act in acts:
-        if act.kind == "withdrawal" and act.status == VALID and act.rank >= 2 and act.day is not None:
-            ended = _first_end(ended, _End("withdrawn", act.day, act.record_id))
-    if ends_on < today:
-        ended = _first_end(ended, _End("expired", ends_on + timedelta(days=1), evidence[0].record_id))
-    steps = [Milestone("drafted", evidence[0].record_id, evidence[0].decided_on)]
-    state = "decided"
-    if start <= today:
-        state = "in_force"
-        steps.append(Milestone("entered", evidence[0].record_id, start))
-    if ended is not None:
-        state = "ended"
-        steps.append(Milestone("ended", ended.act_id, ended.day, ended.reason))
-    days = [day for day in (start, ends_on + timedelta(days=1)) if day > today]
-    return Case(
-        blank.case_id,
-        blank.rule_name,
-        blank.document,
-        state,
-        "" if ended is None else ended.reason,
-        evidence,
-        in_force_from=start,
-        ends_on=ends_on,
-        ended_on=None if ended is None else ended.day,
-        next_on=min(days, default=None),
-        milestones=(*steps, *refused),
-        fates=fates,
-    )
+
+    def judge(self) -> Case:
+        for act in self.acts:
+            if act.kind != "withdrawal":
+                self._refuse(act, "incentive_needs_none")
+        if not self.evidence:
+            for act in self._of("withdrawal"):
+                self.fates[act.record_id] = Fate("waiting", "case_unknown")
+            return self._case("awaited", ())
+        standing = [e for e in self.evidence if _stands(e, self.name, self.rule)] or list(self.evidence)
+        first = min(standing, key=lambda e: (e.decided_on or e.changed_on, e.record_id))
+        start = first.decided_on or first.changed_on
+        ends_on = min(max(e.valid_to or date.max for e in standing), add_months(start, self.rule.max_months))
+        ended = self._foundations_end()
+        if ends_on < self.today:
+            ended = _first_end(ended, _End("expired", max(ends_on + timedelta(days=1), start), first.record_id))
+        self.days += [start, ends_on + timedelta(days=1)]
+        steps = [Milestone("drafted", first.record_id, start)]
+        state = "decided"
+        if start <= self.today and (ended is None or ended.day > start):
+            state = "in_force"
+            steps.append(Milestone("entered", first.record_id, start))
+        return self._case(state, steps, ended, in_force_from=start, ends_on=ends_on)
 
 
 def _act_fault(act: Act, rule: Rule, evidence: Sequence[Evidence]) -> str:
     """Why nobody may act so, whatever else is known; empty when somebody may."""
-    if act.rank < 2:
-        return "not_authorised"
-    if rule.deciders and act.kind != "objection":
-        if act.department not in rule.deciders:
-            return "not_authorised"
-    elif act.kind != "objection" and evidence and act.department not in {e.department for e in evidence}:
+    if act.kind != "objection" and not _authorised(act, rule, evidence):  # whoever heard the subject may say so
         return "not_authorised"
     if act.day is None or (not act.number and act.kind != "objection"):
         return "document_missing"
     return ""
 
 
-def _evidence_end(evidence: Sequence[Evidence], rule: Rule) -> _End | None:
+def _authorised(act: Act, rule: Rule, evidence: Sequence[Evidence]) -> bool:
+    if act.rank < 2:
+        return False
+    if rule.deciders:
+        return act.department in rule.deciders
+    return not evidence or any(
+        act.department == e.department or act.authority_code == e.authority_code for e in evidence
+    )
+
+
+def _stands(piece: Evidence, name: tuple[str, str], rule: Rule) -> bool:
+    """Whether the case may rest on it; a repair does not end what the law lets no repair end."""
+    if rule.name not in piece.rules or piece.document != name[1]:
+        return False
+    return piece.status == VALID or (piece.status == "repaired" and not rule.repair_ends)
+
+
+def _evidence_end(evidence: Sequence[Evidence], name: tuple[str, str], rule: Rule) -> _End | None:
     """The end of what the case rests on: of the last piece that stood; None while one stands."""
     ends: list[_End] = []
     for piece in evidence:
-        matches = rule.name in piece.rules
-        if matches and (piece.status == VALID or (piece.status == "repaired" and not rule.repair_ends)):
+        if _stands(piece, name, rule):
             return None
-        ends.append(_End(piece.status if piece.status != VALID else "corrected", piece.ended_on, piece.record_id))
-    return max(ends, key=lambda end: (end.day or date.max, end.act_id))
+        left = next((day for each, document, day in piece.once if (each, document) == name), None)
+        if left is not None:
+            ends.append(_End("corrected", left, piece.record_id))
+        else:
+            ends.append(_End(piece.status, piece.changed_on, piece.record_id))
+    return max(ends, key=lambda end: (end.day, end.act_id))
 
 
-def _ceased(facts: Facts) -> _End | None:
-    return None if facts.ceased_on is None else _End("ceased", facts.ceased_on, "")
-
-
-def _first_end(one: _End | None, other: _End | None) -> _End | None:
-    """The earlier of two; one without a day is as early as can be."""
-    ends = [end for end in (one, other) if end is not None]
-    return min(ends, key=lambda end: (end.day or date.min, ENDS.index(end.reason), end.act_id), default=None)
+def _first_end(one: _End | None, other: _End) -> _End:
+    """The earlier of two."""
+    ends = (other,) if one is None else (one, other)
+    return min(ends, key=lambda end: (end.day, ENDS.index(end.reason), end.act_id))
 
 
 def _all_refused(blank: Case, acts: Sequence[Act], reason: str) -> Case:
@@ -518,5 +548,6 @@ def _day(act: Act) -> date:
     return act.day
 
 
-def _after(day: date | None) -> date | None:
-    return None if day is None else day + timedelta(days=1)
+def _start(decision: Act) -> date:
+    """First day in force: as the decision says, and not before it."""
+    return max(decision.starts_on or _day(decision), _day(decision))

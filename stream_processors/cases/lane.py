@@ -4,16 +4,14 @@
                                                   credit.measures.in-force  what binds, its end, a heartbeat
                                                   credit.cases              the facts: the state of this lane
 
-State is one `Facts` for each subject that a rule or an act speaks of. Changes of a batch sit in an overlay until its
-transaction is committed. Time is handed in, and never goes back: the day of the law is the latest that was seen.
+State is one `Facts` for each subject that a rule or an act speaks of, see `book.py`. Time is handed in, and never goes
+back: the day of the law is the latest that was seen.
 """
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -27,11 +25,9 @@ from schemas.calendar import Calendar
 from schemas.errors import Stop
 from schemas.settings import Settings
 from schemas.topics import CASES, IN_FORCE, MEASURES, RECORDS
-from stream_processors.cases.facts import Facts, Told, from_json, to_json
-from stream_processors.cases.inputs import Ceased, Input, inputs, relevant
-from stream_processors.cases.judge import judge
-from stream_processors.cases.rows import heartbeat_row, measure_row
-from stream_processors.cases.transitions import after_telling, transitions
+from stream_processors.cases.book import Book, News, Now, Row
+from stream_processors.cases.inputs import inputs, relevant
+from stream_processors.cases.rows import heartbeat_row
 from stream_processors.kafka import Batch, end_offsets, read_all
 from stream_processors.lane import Output, Work
 from stream_processors.observations import Count
@@ -43,14 +39,6 @@ HEARTBEAT_SECONDS = 10.0
 _DUE_AT_ONCE = 5_000  # subjects in one transaction that time alone brings
 
 log = structlog.get_logger("cases")
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One subject as the lane holds it: its facts, and the day for which it was last judged."""
-
-    facts: Facts
-    as_of: date
 
 
 class Cases:
@@ -74,15 +62,10 @@ class Cases:
     ) -> None:
         self._settings = settings
         self._packs = packs
-        self._calendar = calendar
         self._clock = clock
         self._metric = metric
         self._partitions: list[int] = []
-        self._held: dict[int, dict[str, Held]] = {}
-        self._due: dict[int, list[tuple[date, str]]] = {}
-        self._overlay: dict[tuple[int, str], Held] = {}
-        self._judged_next: list[tuple[int, date, str]] = []
-        self._taken_due: list[tuple[int, date, str]] = []
+        self._book = Book(packs.rules, calendar)
         self._latest = date.min
         self._beat_at = 0.0
         self._unknown: list[tuple[int, int]] = []
@@ -105,106 +88,45 @@ class Cases:
                 return Work([])
         rows = relevant(pl.DataFrame(pl.from_arrow(decoded.batch)), self._packs)
         some = batch.select(rows)
-        touched: dict[tuple[int, str], None] = {}
-        events: dict[tuple[int, str], int] = {}
+        news, now = News(), self._now()
         for found in inputs([v for v in some.values if v is not None], some.partitions.tolist(), self._packs):
-            place = (found.partition, found.subject_key)
-            facts = self._facts(place)
-            learnt = _learn(facts, found)
-            if learnt is not facts:
-                self._overlay[place] = Held(learnt, self._as_of(place))
-                touched[place] = None
-                events[place] = found.reported_ms
-        return self._tell(touched)
+            self._book.learn(found, now, news)
+        return self._work(news)
 
     def idle(self) -> Work | None:
         """What time alone brings: deadlines that are due, and the heartbeat."""
-        today = self._today()
-        touched: dict[tuple[int, str], None] = {}
-        for partition, due in self._due.items():
-            while due and due[0][0] <= today and len(touched) < _DUE_AT_ONCE:
-                day, key = heapq.heappop(due)
-                self._taken_due.append((partition, day, key))
-                if (partition, key) not in touched and key in self._held.get(partition, ()):
-                    touched[partition, key] = None
+        news, now = News(), self._now()
+        judged = self._book.pass_time(now, news, _DUE_AT_ONCE)
         beats = self._clock() - self._beat_at >= HEARTBEAT_SECONDS
-        if not touched and not (beats and self._partitions):
+        if not judged and not (beats and self._partitions):
             return None
-        work = self._tell(touched)
+        work = self._work(news)
         if beats:
             self._beat_at = self._clock()
-            work.outputs.append(self._heartbeats(today))
+            work.outputs.append(self._heartbeats(now))
         return work
 
-    def _tell(self, touched: Iterable[tuple[int, str]]) -> Work:
-        """Judge these subjects for today; transitions, listings and the new state as messages."""
-        today, at = self._today(), datetime.fromtimestamp(self._clock(), UTC).replace(tzinfo=None)
-        told: list[tuple[int, dict[str, object]]] = []
-        listed: list[tuple[int, dict[str, object]]] = []
-        states: list[tuple[int, dict[str, object]]] = []
-        counts: dict[tuple[str, str], int] = {}
-        for partition, key in touched:
-            facts = self._facts((partition, key))
-            changed = False
-            nearest: date | None = None
-            for name in facts.names():
-                case = judge(facts, name, self._packs.rules, today, self._calendar)
-                if case.next_on is not None:
-                    nearest = case.next_on if nearest is None else min(nearest, case.next_on)
-                before = facts.told.get(case.case_id, Told())
-                news = transitions(before, case)
-                if not news:
-                    continue
-                changed = True
-                after = after_telling(before, case, len(news))
-                rule = self._packs.rules.get(case.rule_name)
-                for number, (milestone, state) in enumerate(news, start=before.revision + 1):
-                    row = measure_row(facts, case, rule, milestone, state, number, at, today)
-                    told.append((partition, row))
-                    counts[case.rule_name if rule else "unknown", milestone.transition] = (
-                        counts.get((case.rule_name if rule else "unknown", milestone.transition), 0) + 1
-                    )
-                if after.listed:
-                    milestone, _ = news[-1]
-                    listed.append(
-                        (partition, measure_row(facts, case, rule, milestone, case.state, after.revision, at, today))
-                    )
-                facts = replace(facts, told={**facts.told, case.case_id: after})
-            learnt = (partition, key) in self._overlay
-            if changed or learnt:
-                self._overlay[partition, key] = Held(facts, today)
-                states.append((partition, {"subject_key": key, "as_of": today, "facts": to_json(facts)}))
-            if nearest is not None:
-                self._judged_next.append((partition, nearest, key))
+    def _work(self, news: News) -> Work:
         outputs = [
-            _output(MEASURES, told, "case_id"),
-            _output(IN_FORCE, listed, "case_id"),
-            _output(CASES, states, "subject_key"),
+            _output(MEASURES, news.transitions, "case_id"),
+            _output(IN_FORCE, list(news.listed.values()), "case_id"),
+            _output(CASES, self._book.states(news), "subject_key"),
         ]
-        tallies: list[Count] = [("xinliu_transitions_total", labels, n) for labels, n in counts.items()]
+        tallies: list[Count] = [("xinliu_transitions_total", labels, n) for labels, n in news.counts.items()]
         return Work([output for output in outputs if output.values], tallies)
 
-    def _heartbeats(self, today: date) -> Output:
-        at = datetime.fromtimestamp(self._clock(), UTC).replace(tzinfo=None)
-        rows = [heartbeat_row(at, today) for _ in self._partitions]
+    def _heartbeats(self, now: Now) -> Output:
+        rows = [heartbeat_row(now.at, now.today) for _ in self._partitions]
         values = codec.encode(MEASURE, _batch(MEASURE.arrow, rows))
         return Output(IN_FORCE, values, [b"heartbeat"] * len(rows), list(self._partitions))
 
-    def _today(self) -> date:
-        """The law's day; a clock that steps back is not followed."""
-        shown = datetime.fromtimestamp(self._clock(), LAW_TIME).date()
-        self._latest = max(self._latest, shown)
-        return self._latest
+    def _now(self) -> Now:
+        """The law's day, which never goes back though the clock may, and the moment."""
+        seconds = self._clock()
+        self._latest = max(self._latest, datetime.fromtimestamp(seconds, LAW_TIME).date())
+        return Now(self._latest, datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None))
 
     # -- the state ----------------------------------------------------------------------------------------------
-
-    def _facts(self, place: tuple[int, str]) -> Facts:
-        held = self._overlay.get(place) or self._held.get(place[0], {}).get(place[1])
-        return Facts(place[1]) if held is None else held.facts
-
-    def _as_of(self, place: tuple[int, str]) -> date:
-        held = self._held.get(place[0], {}).get(place[1])
-        return self._today() if held is None else held.as_of
 
     def assigned(self, partitions: Sequence[int]) -> None:
         self.revoked()
@@ -212,9 +134,8 @@ class Cases:
 
     def revoked(self) -> None:
         self._partitions = []
-        self._held.clear()
-        self._due.clear()
-        self.aborted()
+        self._book.open([])
+        self._beat_at = 0.0
 
     def restore(self, keep_alive: Callable[[], None]) -> None:
         """All of `credit.cases` of these partitions, committed, to the end as it stands now; then judge what is due."""
@@ -229,40 +150,25 @@ class Cases:
                 raise Stop("restoring from credit.cases: a message is of no known version; deploy a newer version")
             for partition, row in zip(batch.partitions.tolist(), decoded.batch.to_pylist(), strict=True):
                 newest[partition, row["subject_key"]] = (row["as_of"], row["facts"])
-        self._held = {partition: {} for partition in self._partitions}
-        self._due = {partition: [] for partition in self._partitions}
-        for (partition, key), (day, text) in newest.items():
-            as_of = day or self._today()
-            self._held[partition][key] = Held(from_json(key, text), as_of)
+        self._book.open(self._partitions)
+        for (partition, key), (as_of, text) in newest.items():
+            as_of = as_of or date.min
             self._latest = max(self._latest, as_of)
-            self._due[partition].append((as_of, key))  # judged once, by the rules as they are now
-        for due in self._due.values():
-            heapq.heapify(due)
+            self._book.restore(partition, key, as_of, text)
         seconds = time.monotonic() - started
-        for partition in self._partitions:
-            self._metric("xinliu_state_rows", (str(partition),), len(self._held[partition]))
+        for partition, count in self._book.subjects().items():
+            self._metric("xinliu_state_rows", (str(partition),), count)
             self._metric("xinliu_restore_seconds", (str(partition),), seconds)
         log.info("restored", subjects=len(newest), seconds=round(seconds, 2))
 
     def committed(self, offsets: dict[int, int]) -> None:
-        for (partition, key), held in self._overlay.items():
-            self._held.setdefault(partition, {})[key] = held
-        for partition, day, key in self._judged_next:
-            heapq.heappush(self._due.setdefault(partition, []), (day, key))
-        for partition in {partition for partition, _ in self._overlay}:
-            self._metric("xinliu_state_rows", (str(partition),), len(self._held[partition]))
-        self._forget()
-
-    def _forget(self) -> None:
-        self._overlay.clear()
-        self._judged_next.clear()
-        self._taken_due.clear()
+        changed = self._book.committed()
+        sizes = self._book.subjects()
+        for partition in changed:
+            self._metric("xinliu_state_rows", (str(partition),), sizes[partition])
 
     def aborted(self) -> None:
-        for partition, day, key in self._taken_due:
-            if partition in self._due:
-                heapq.heappush(self._due[partition], (day, key))
-        self._forget()
+        self._book.aborted()
         self._beat_at = 0.0
 
     def unknown_schemas(self) -> list[tuple[int, int]]:
@@ -272,19 +178,7 @@ class Cases:
         self.revoked()
 
 
-def _learn(facts: Facts, found: Input) -> Facts:
-    """The facts with one more; the same object where it says nothing new."""
-    if isinstance(found.fact, Ceased):
-        if found.fact.revision <= facts.ceased_revision or (found.fact.day is None and not facts.ceased_revision):
-            return facts
-        return replace(facts, ceased_on=found.fact.day, ceased_revision=found.fact.revision)
-    learnt = facts.learn(found.fact)
-    if learnt is facts or not found.subject_id:  # a stub does not name its subject
-        return learnt
-    return replace(learnt, subject_id=found.subject_id, restrictable=found.restrictable)
-
-
-def _output(topic: str, rows: list[tuple[int, dict[str, object]]], key: str) -> Output:
+def _output(topic: str, rows: list[Row], key: str) -> Output:
     message = SUBJECT_CASES if topic == CASES else MEASURE
     values = codec.encode(message, _batch(message.arrow, [row for _, row in rows])) if rows else []
     return Output(topic, values, [str(row[key]).encode() for _, row in rows], [partition for partition, _ in rows])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from stream_processors.cases.facts import Told
 from stream_processors.cases.judge import Case, Milestone
 
@@ -19,7 +21,12 @@ def transitions(told: Told, case: Case) -> list[tuple[Milestone, str]]:
         fresh.insert(0, Milestone("reopened", "", None))
     if not fresh and told.state not in ("", case.state):
         fresh.append(Milestone(case.state, "", None, case.reason))
-    return [(milestone, _state_after(milestone, case)) for milestone in fresh]
+    if not fresh and told.state and told.terms != terms_of(case):
+        fresh.append(
+            Milestone("changed", "", None, case.reason)
+        )  # an end was brought forward, say: who enforces has to know
+    states = [*(_state_after(milestone, case) for milestone in fresh[:-1]), case.state]  # the last one is as it stands
+    return list(zip(fresh, states[-len(fresh) :], strict=True)) if fresh else []
 
 
 def after_telling(told: Told, case: Case, count: int) -> Told:
@@ -29,7 +36,22 @@ def after_telling(told: Told, case: Case, count: int) -> Told:
         case.state,
         told.listed or case.state in ("in_force", "suspended"),
         tuple(_key(m) for m in case.milestones),
+        terms_of(case),
     )
+
+
+def terms_of(case: Case) -> str:
+    """Digest of what a reader of the case acts on: dates, provisions and documents."""
+    said = (
+        case.ends_on,
+        case.in_force_from,
+        case.ended_on,
+        case.objection_until,
+        case.notice and (case.notice.number, case.notice.day, case.notice.channel),
+        case.decision and (case.decision.number, case.decision.day, case.decision.bases, case.decision.authority_code),
+        [piece.record_id for piece in case.evidence],
+    )
+    return hashlib.blake2b(repr(said).encode(), digest_size=8).hexdigest()
 
 
 def _key(milestone: Milestone) -> tuple[str, str, str]:

@@ -1,0 +1,126 @@
+"""The invariants of the measures hold over any interleaving; and each is seen to fail where somebody breaks it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from cases_machine import Life
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from stream_processors.cases import book, judge, transitions
+from stream_processors.cases.facts import Facts, Told
+
+STEPS = 30
+QUICK = settings(max_examples=200, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_no_measure_binds_without_its_conditions_or_outlives_them():
+    run_state_machine_as_test(Life, settings=QUICK)
+
+
+@pytest.mark.nightly
+def test_no_measure_binds_without_its_conditions_or_outlives_them_10_000_lives():
+    run_state_machine_as_test(Life, settings=settings(QUICK, max_examples=10_000))
+
+
+def _overlooks(*reasons: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Decisions are taken in spite of these faults."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        right = judge._Restriction._decision_fault
+
+        def wrong(self: Any, *given: Any) -> str:
+            found = right(self, *given)
+            return "" if found in reasons else found
+
+        patch.setattr(judge._Restriction, "_decision_fault", wrong)
+
+    return plant
+
+
+def _set(place: Any, name: str, value: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(place, name, value)
+
+
+def _keeps_what_was_aborted(self: book.Book) -> None:
+    self.committed()
+
+
+_add_months = judge.add_months
+_act_fault = judge._act_fault
+_first_end = judge._first_end
+_learn = Facts.learn
+
+BUGS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "evidence that ended still carries": _set(judge, "_stands", lambda *_: True),
+    "a correction is not an end": _set(
+        Facts,
+        "names",
+        lambda self: sorted(
+            {(rule, e.document) for e in self.evidence.values() for rule in e.rules}
+            | {a.case for a in self.acts.values()}
+        ),
+    ),
+    "no legal maximum": _set(judge, "add_months", lambda day, months: _add_months(day, months + 60)),
+    "the subject is gone": _set(Facts, "ceased_on", property(lambda self: None)),
+    "anybody can be restricted": _set(Facts, "restrictable", property(lambda self: True)),
+    "no basis": _overlooks("basis_missing"),
+    "no notice": _overlooks("not_noticed", "notice_after_decision"),
+    "within the window": _overlooks("window_open"),
+    "objection unheard": _overlooks("objection_unanswered"),
+    "evidence had ended": _overlooks("before_evidence"),
+    "anybody decides": _set(judge, "_authorised", lambda *_: True),
+    "withdrawals are nothing": _set(
+        judge, "_first_end", lambda one, other: one if other.reason == "withdrawn" else _first_end(one, other)
+    ),
+    "annulled decisions stand": lambda patch: patch.setattr(
+        judge._Restriction,
+        "_decided",
+        _with_decision_made_valid(judge._Restriction._decided),
+    ),
+    "suspensions are nothing": _set(judge._Restriction, "_suspension", lambda self: None),
+    "the last to arrive is the newest": _set(
+        Facts,
+        "learn",
+        lambda self, item: _learn(
+            replace(self, evidence={i: replace(e, revision=0) for i, e in self.evidence.items()}), item
+        ),
+    ),
+    "deadlines are forgotten": _set(book.Book, "pass_time", lambda *_: 0),
+    "a new end is not told": _set(transitions, "terms_of", lambda case: ""),
+    "a restart forgets what was told": _set(
+        book, "from_json", lambda key, text: replace(_from_json(key, text), told={})
+    ),
+    "a restart tells with a wrong number": _set(
+        book,
+        "from_json",
+        lambda key, text: replace(
+            (facts := _from_json(key, text)),
+            told={case: replace(told, revision=0, steps=()) for case, told in facts.told.items()},
+        ),
+    ),
+    "an aborted batch stays": _set(book.Book, "aborted", _keeps_what_was_aborted),
+    "an end is told and not listed": lambda patch: patch.setattr(
+        book,
+        "after_telling",
+        lambda before, case, count: replace(_after_telling(before, case, count), listed=case.state == "in_force"),
+    ),
+}
+_from_json = book.from_json
+_after_telling = book.after_telling
+
+
+def _with_decision_made_valid(right: Any) -> Any:
+    return lambda self, decision, *rest: right(self, replace(decision, status="valid"), *rest)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch):
+    BUGS[bug](monkeypatch)
+    quick = settings(QUICK, database=None, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Life, settings=quick)
