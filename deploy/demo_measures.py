@@ -206,14 +206,15 @@ class Story:
             )
 
     def _ended(self, body: Body, case: str, reason: str) -> None:
-        try:
-            ended = self._ends.get(timeout=_SECONDS_MAX)
-        except queue.Empty:
-            raise StoryFailed(f"the end of {case} did not reach the service") from None
-        if ended.reason != reason or ended.binding.case_id != case:
-            raise StoryFailed(
-                f"{case} should have ended as {reason}, but {ended.binding.case_id} ended: {ended.reason}"
-            )
+        """Wait until the service hears of this end; others end meanwhile, of the departments' own records."""
+        ended = None
+        while ended is None or ended.binding.case_id != case:
+            try:
+                ended = self._ends.get(timeout=_SECONDS_MAX)
+            except queue.Empty:
+                raise StoryFailed(f"the end of {case} did not reach the service") from None
+        if ended.reason != reason:
+            raise StoryFailed(f"{case} should have ended as {reason}, but it ended as {ended.reason}")
         self._say("ended", case, f"{reason}; {SERVICE} stopped enforcing against {body.code}")
 
     def _acknowledged(self, bodies: tuple[Body, ...]) -> None:
@@ -227,7 +228,9 @@ class Story:
 
     def _say(self, what: str, subject: str, words: str) -> None:
         wide = sum(character > "\u2e7f" for character in what)  # these take two columns of the terminal
-        self._console.print(f"  {what:<{9 - wide}} {subject:<32}  {words}", highlight=False, markup=False, soft_wrap=True)
+        self._console.print(
+            f"  {what:<{9 - wide}} {subject:<32}  {words}", highlight=False, markup=False, soft_wrap=True
+        )
 
     def _day(self, ago: int) -> str:
         return (self._today - timedelta(days=ago)).isoformat()
