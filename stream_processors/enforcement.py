@@ -182,6 +182,9 @@ class Enforcement:
                 self._problem = said
                 log.warning("reading what binds from %s: %s; trying again", self._kafka, said)
                 self._stop.wait(_AGAIN_SECONDS)
+            except Exception:  # whatever it is: what is known turns stale, and nothing is enforced by it
+                log.exception("reading what binds from %s failed; trying again", self._kafka)
+                self._stop.wait(_AGAIN_SECONDS)
         if self._producer is not None:
             self._producer.flush(_ASK_SECONDS)
 
