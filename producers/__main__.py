@@ -5,6 +5,7 @@ Non-goals: nothing about credit is decided here; each command calls one function
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -439,7 +440,8 @@ def _require_no_person(arguments: Sequence[str]) -> None:
     from schemas.persons import screen_text
 
     for place, argument in enumerate(arguments, 1):
-        kind = screen_text(argument)
+        kinds = [screen_text(words) for words in (argument, *re.split(r"[/\\]", argument))]
+        kind = next(filter(None, kinds), None)
         if kind is not None:
             raise InputError(
                 f"reading the command line: word {place} of it holds what looks like a personal number ({kind}); "

@@ -167,6 +167,7 @@ _RUN = re.compile(r"[0-9]{11,}[Xx]?")
 _WORD = re.compile(r"(?<![0-9A-Za-zÑñ&])[0-9A-Za-zÑñ&]{8,20}(?![0-9A-Za-zÑñ&])")
 _SPREAD = re.compile(rf"[0-9](?:[{SEPARATORS_IN_NUMBERS}]{{0,3}}[0-9Xx]){{10,}}")
 _GROUP = re.compile(r"[0-9Xx]+")
+_DOTS = "./_·"
 _MASKED = re.compile(
     rf"[0-9]{{2,}}[{MASKS}]{{4,}}[0-9Xx]"  # digits on both sides
     rf"|[0-9]{{6,}}[{MASKS}]{{4,}}"  # the tail hidden
@@ -277,12 +278,26 @@ def _in_spread(text: str) -> Iterator[PersonalKind]:
     for found in _SPREAD.finditer(text):
         groups = [group.upper() for group in _GROUP.findall(found[0])]
         if len(groups) > 1:
-            kind = _judge_groups(groups, any(mark in found[0] for mark in "./_·"))
+            dotted = any(mark in found[0] for mark in _DOTS)
+            kind = _judge_groups(groups, dotted)
+            if kind is None and dotted:
+                kind = _between_dots(found[0])
             if kind is not None:
                 yield kind
     for found in _CPF_PRINTED.finditer(text):
         if _is_cpf(re.sub("[^0-9]", "", found[0])):
             yield "person_tax_number"
+
+
+def _between_dots(spread: str) -> PersonalKind | None:
+    """What stands between dots or strokes, for itself: in `3/139 1234 5678` only the stroke is of a date or a path."""
+    for part in re.split(f"[{_DOTS}]", spread):
+        groups = [group.upper() for group in _GROUP.findall(part)]
+        # The empty group says that the part is not all of the digits: what counts only as a whole does not here.
+        kind = _judge_groups([*groups, ""], False) if len(groups) > 1 else None
+        if kind is not None:
+            return kind
+    return None
 
 
 def _judge_groups(groups: list[str], dotted: bool) -> PersonalKind | None:
@@ -297,7 +312,7 @@ def _judge_groups(groups: list[str], dotted: bool) -> PersonalKind | None:
             if len(joined) > 20:
                 break
             sizes = tuple(map(len, groups[first : last + 1]))
-            if len(sizes) == 1:
+            if len(sizes) == 1 or 0 in sizes:
                 continue
             kind = _judge_resident_groups(joined, sizes, dotted)
             if kind is None and not dotted:

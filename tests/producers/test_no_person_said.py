@@ -14,6 +14,7 @@ NUMBER = "110101199003074258"
         ["check", f"/data/{NUMBER}.csv", "--mapping", "penalty-2018"],
         ["check", "/data/张三１１０１０１１９９００３０７４２５８.csv", "--mapping", "penalty-2018"],
         ["publish", "/data/a.csv", "--department", NUMBER, "--mapping", "penalty-2018"],
+        ["check", "/data/batch0/178 4099 4258.csv", "--mapping", "penalty-2018"],
         ["receipts", NUMBER],
         ["check", "/data/a.csv", "--mapping", "110101-19900307-4258"],
         [NUMBER],
