@@ -18,14 +18,19 @@ import faust
 import structlog
 from mode import Service
 
+from schemas.calendar import load_calendar
 from schemas.errors import EXIT_STOP, XinliuError
+from schemas.reference import load
 from schemas.settings import Settings
 from schemas.topics import CONTROL, MEASURES
+from stream_processors.freshness import DAY_SECONDS
 from stream_processors.logging import to_stderr
 from stream_processors.metrics import Registry
 from stream_processors.ops.desk import Desk, Parts
 from stream_processors.ops.ledger import Ledger
+from stream_processors.ops.outlook import Outlook
 from stream_processors.ops.read_committed import Transport
+from stream_processors.ops.reminders import load_milestones
 from stream_processors.ops.subscribers import load_subscribers
 from stream_processors.rules.packs import load_packs
 
@@ -37,15 +42,20 @@ log = structlog.get_logger("ops")
 
 def parts_of(settings: Settings) -> Parts:
     """What the desk works with in earnest."""
-    return Parts(
+    ledger, rules = Ledger(settings.home / "ops" / "ledger.sqlite"), load_packs(settings.rules_dir).rules
+    outlook = Outlook(
         settings,
-        Ledger(settings.home / "ops" / "ledger.sqlite"),
-        load_subscribers(settings.reference_dir, os.environ),
-        load_packs(settings.rules_dir).rules,
-        Registry(),
+        ledger,
+        load(settings.reference_dir),
+        load_calendar(settings.reference_dir),
+        load_milestones(settings.reference_dir),
+        rules,
         lambda: time.time(),
-        random.SystemRandom().random,
+        lambda: time.time() + settings.clock_ahead_days * DAY_SECONDS,
     )
+    subscribers = load_subscribers(settings.reference_dir, os.environ)
+    chance = random.SystemRandom().random
+    return Parts(settings, ledger, subscribers, rules, Registry(), lambda: time.time(), chance, outlook)
 
 
 def run(settings: Settings) -> None:
@@ -114,6 +124,9 @@ def app_of(parts: Parts) -> faust.App:
         answer = {"lane": "ops", "ready": ready, "heartbeat_age_seconds": None if age is None else round(age, 1)}
         return web.json(answer, status=200 if ready else 503)
 
+    for path, name in (("/departments", "departments"), ("/pilot-units", "units"), ("/due", "due")):
+        app.page(path, name=name)(_answers(parts, name))
+
     @app.service
     class DeskService(Service):
         """Runs the desk; what it can not go on with ends the process."""
@@ -134,6 +147,15 @@ def app_of(parts: Parts) -> faust.App:
                 die(f"{type(error).__name__}: {error}")
 
     return cast("faust.App", app)
+
+
+def _answers(parts: Parts, name: str) -> Any:
+    """A page with one of the last answers of the outlook."""
+
+    async def page(web: Any, request: Any) -> Any:
+        return web.json({name: getattr(parts.outlook.seen, name)})
+
+    return page
 
 
 def _named(ring: Any) -> Any:

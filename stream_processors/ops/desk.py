@@ -28,12 +28,15 @@ from stream_processors.ops.follow import Reader, catch_up
 from stream_processors.ops.ledger import Ledger
 from stream_processors.ops.message import webhook_body
 from stream_processors.ops.notices import FileOutbox, notice_body
+from stream_processors.ops.outlook import Outlook
 from stream_processors.ops.sender import Policy, Receiver, Sender
 from stream_processors.ops.subscribers import Subscriber, reader_of
 from stream_processors.ops.webhook import ATTEMPT_SECONDS_MAX, Webhook
 from stream_processors.rules.rule import Rule
 
 LOOK_SECONDS = 5.0
+UNITS_SECONDS = 5.0
+TERMS_SECONDS = 300.0
 _COMMANDS = "commands"  # the reader in whose name the ledger remembers which redrives were done
 
 log = structlog.get_logger("ops")
@@ -50,6 +53,7 @@ class Parts:
     registry: Registry
     clock: Callable[[], float]
     chance: Callable[[], float]
+    outlook: Outlook
     policy: Policy = field(default_factory=Policy)
     attempt_seconds_max: float = ATTEMPT_SECONDS_MAX
 
@@ -85,6 +89,9 @@ class Desk:
         async with AsyncExitStack() as stack:
             stack.callback(self._disk.shutdown, wait=True)
             tasks = [asyncio.create_task(self._look_for_ever(), name="look")]
+            outlook = self._parts.outlook
+            tasks.append(asyncio.create_task(self._now_and_then(outlook.look_at_units, UNITS_SECONDS), name="units"))
+            tasks.append(asyncio.create_task(self._now_and_then(outlook.look_at_terms, TERMS_SECONDS), name="terms"))
             for subscriber in self._parts.subscribers:
                 hook = Webhook(subscriber.url, subscriber.secrets, self._parts.clock, self._parts.attempt_seconds_max)
                 receiver: Receiver = await stack.enter_async_context(hook)
@@ -122,6 +129,19 @@ class Desk:
                 self.away = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._rung.wait(), LOOK_SECONDS)
+
+    async def _now_and_then(self, look: Callable[[], None], seconds: float) -> None:
+        """An outlook that is away for now is looked for again; nobody waits for it."""
+        away = False
+        while True:
+            try:
+                await asyncio.to_thread(look)
+                away = False
+            except Retryable as error:
+                if not away:
+                    log.warning("trying on", why=str(error))
+                away = True
+            await asyncio.sleep(seconds)
 
     async def look(self) -> None:
         """One whole comparison. Raises Retryable while the broker does not answer."""

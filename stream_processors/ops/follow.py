@@ -44,7 +44,8 @@ def catch_up(
     """
     if not readers:
         return 0, 0
-    ledger.belongs_to(MEASURES, _identity(settings, MEASURES))
+    names = tuple(reader.name for reader in readers)
+    ledger.belongs_to(MEASURES, topic_identity(settings, MEASURES), names)
     at = {reader.name: ledger.positions(reader.name) for reader in readers}
     partitions = topic_partitions(settings, MEASURES)
     start = {partition: min(at[reader.name].get(partition, 0) for reader in readers) for partition in partitions}
@@ -94,7 +95,7 @@ def _for_readers(
             yield Entry(reader.name, partition, offset, message_id(measure), reader.body(measure))
 
 
-def _identity(settings: Settings, topic: str) -> str:
+def topic_identity(settings: Settings, topic: str) -> str:
     """Cluster and incarnation of the topic."""
     client = admin(settings)
     try:

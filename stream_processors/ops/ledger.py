@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -22,6 +22,7 @@ from schemas.errors import Retryable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+UnitCounts = Mapping[tuple[str, str, str], int]  # unit, day, kind of change → how many
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS log (topic TEXT PRIMARY KEY, identity TEXT NOT NULL);
@@ -34,6 +35,10 @@ CREATE TABLE IF NOT EXISTS queue (
     id TEXT NOT NULL, body BLOB NOT NULL, queued_at REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, why TEXT NOT NULL DEFAULT '', dead INTEGER NOT NULL DEFAULT 0,
     UNIQUE (reader, partition, offset)
+);
+CREATE TABLE IF NOT EXISTS counts (
+    reader TEXT NOT NULL, unit TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (reader, unit, day, kind)
 );
 CREATE INDEX IF NOT EXISTS waiting ON queue (reader, dead, number);
 """
@@ -73,6 +78,14 @@ class Queued:
     why: str
 
 
+def _move(cursor: sqlite3.Cursor, positions: Mapping[tuple[str, int], int]) -> None:
+    cursor.executemany(
+        "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (reader, partition) "
+        "DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)",
+        [(reader, partition, offset) for (reader, partition), offset in positions.items()],
+    )
+
+
 def look(path: Path) -> tuple[dict[str, tuple[int, int]], list[Queued]]:
     """Counts and dead letters as another process sees them, while ops goes on; nothing where there is no ledger yet."""
     if not path.exists():
@@ -110,17 +123,35 @@ class Ledger:
         self._file.close()
 
     @_alone
-    def belongs_to(self, topic: str, identity: str) -> None:
-        """Positions are of one incarnation of the topic; of another one they are forgotten, and it is read anew."""
+    def belongs_to(self, topic: str, identity: str, readers: Sequence[str]) -> None:
+        """Positions are of one incarnation of the topic: those of another one are forgotten, and it is read anew.
+
+        Args:
+            readers: all who read that topic.
+        """
         row = self._file.execute("SELECT identity FROM log WHERE topic = ?", (topic,)).fetchone()
-        if row is None or row[0] != identity:
-            self._file.execute("BEGIN IMMEDIATE")
+        if row is not None and row[0] == identity:
+            return
+        with self._transaction() as cursor:
             if row is not None:
-                self._file.execute("DELETE FROM positions")
+                names = [(reader,) for reader in readers]
+                cursor.executemany("DELETE FROM positions WHERE reader = ?", names)
+                cursor.executemany("DELETE FROM counts WHERE reader = ?", names)
                 # Offsets of the old topic would stand in the way of the new one's; what waits is still told.
-                self._file.execute("UPDATE queue SET offset = -number")
-            self._file.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (topic, identity))
-            self._file.execute("COMMIT")
+                cursor.executemany("UPDATE queue SET offset = -number WHERE reader = ?", names)
+            cursor.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (topic, identity))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        """All of the block or nothing."""
+        with closing(self._file.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
 
     @_alone
     def positions(self, reader: str) -> dict[int, int]:
@@ -132,26 +163,34 @@ class Ledger:
     def advance(self, positions: Mapping[tuple[str, int], int], entries: Iterable[Entry], now: float) -> int:
         """Queue what was read, and move the readers on, both or neither; returns how many are new in the queue."""
         rows = [(e.reader, e.partition, e.offset, e.id, e.body, now) for e in entries]
-        with closing(self._file.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                before = self._file.total_changes
-                cursor.executemany(
-                    "INSERT OR IGNORE INTO queue (reader, partition, offset, id, body, queued_at) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    rows,
-                )
-                new = self._file.total_changes - before
-                cursor.executemany(
-                    "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (reader, partition) "
-                    "DO UPDATE SET next_offset = max(next_offset, excluded.next_offset)",
-                    [(reader, partition, offset) for (reader, partition), offset in positions.items()],
-                )
-                cursor.execute("COMMIT")
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
+        with self._transaction() as cursor:
+            before = self._file.total_changes
+            cursor.executemany(
+                "INSERT OR IGNORE INTO queue (reader, partition, offset, id, body, queued_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            new = self._file.total_changes - before
+            _move(cursor, positions)
         return new
+
+    @_alone
+    def count(self, positions: Mapping[tuple[str, int], int], counts: UnitCounts) -> None:
+        """Add to the counts of pilot units, and move their one reader on, both or neither."""
+        (reader,) = {reader for reader, _ in positions}
+        with self._transaction() as cursor:
+            cursor.executemany(
+                "INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT (reader, unit, day, kind) "
+                "DO UPDATE SET number = number + excluded.number",
+                [(reader, *place, number) for place, number in counts.items()],
+            )
+            _move(cursor, positions)
+
+    @_alone
+    def unit_counts(self) -> UnitCounts:
+        """All of them."""
+        rows = self._file.execute("SELECT unit, day, kind, number FROM counts")
+        return {(unit, day, kind): number for unit, day, kind, number in rows}
 
     @_alone
     def first(self, reader: str) -> Queued | None:

@@ -306,11 +306,11 @@ def test_the_ledger_takes_a_message_once_however_often_it_is_read(ledger):
 
 
 def test_another_incarnation_of_the_topic_is_read_from_its_beginning(ledger):
-    ledger.belongs_to("t", "one")
+    ledger.belongs_to("t", "one", ("a",))
     ledger.advance({("a", 0): 3}, entries("a", 3), 0.0)
-    ledger.belongs_to("t", "one")
+    ledger.belongs_to("t", "one", ("a",))
     assert ledger.positions("a") == {0: 3}
-    ledger.belongs_to("t", "two")
+    ledger.belongs_to("t", "two", ("a",))
     assert ledger.positions("a") == {}
     assert ledger.advance({("a", 0): 1}, entries("a", 1), 0.0) == 1
     assert ledger.counts() == {"a": (4, 0)}
