@@ -7,6 +7,7 @@ to Kafka, and never raises; see `stream_processors.ops`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -61,6 +62,7 @@ def parts_of(settings: Settings) -> Parts:
 def run(settings: Settings) -> None:
     """Until told to stop; the process ends with 70 where it can not go on."""
     to_stderr()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a hundred lines a second while the broker is away
     app = app_of(parts_of(settings))
     sys.argv = ["xinliu", "--quiet", "worker", "--loglevel=warn", f"--web-port={settings.ops_port}"]
     sys.argv += ["--web-bind=127.0.0.1"]
