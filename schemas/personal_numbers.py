@@ -176,7 +176,7 @@ _MASKED = re.compile(
     r"|[0-9]{3,}[Xx]{7,}[0-9Xx]*"  # letters as masks
 )
 _SPACED_MASK = re.compile(rf"(?<=[0-9{MASKS}])[ \-\n\r]{{1,2}}(?=[0-9Xx{MASKS}])")
-_SCIENTIFIC = re.compile(r"(?<![0-9])([1-9])\.([0-9]{7,})[Ee]\+?1[79](?![0-9])")
+_SCIENTIFIC = re.compile(r"(?<![0-9])([1-9])\.([0-9]{7,})[Ee]\+?(1[5-9])(?![0-9])")
 _CPF_PRINTED = re.compile(r"(?<![0-9])[0-9]{3}\.[0-9]{3}\.[0-9]{3}[-/.][0-9]{2}(?![0-9])")
 _PASSPORT = re.compile(r"[EGeg][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[DSPdsp][Ee][0-9]{7}")
 _TRAVEL_PERMIT = re.compile(r"[HMhm](?:[0-9]{8}|[0-9]{10})")
@@ -358,11 +358,27 @@ def _in_masked(text: str) -> Iterator[PersonalKind]:
 
 
 def _in_scientific(text: str) -> Iterator[PersonalKind]:
-    """18 or 20 digits that a spreadsheet took for an amount: of a person's the region and the birth date are left."""
+    """A long number that a spreadsheet took for an amount: of a person's the region and the birth date are left.
+
+    Of a bank card (16, 17 or 19 digits here, since 18 may be an organisation's code) all but the last few digits are.
+    """
     for found in _SCIENTIFIC.finditer(text):
         head = (found[1] + found[2]).ljust(15, "0")[:14]
-        if looks_like_resident_id(head + "0000"):
+        length = int(found[3]) + 1
+        if length in (18, 20) and (looks_like_resident_id(head + "0000") or _begins_as_foreign_resident(head)):
             yield "masked_id"
+        elif head.startswith("62") and length in (16, 17, 19):
+            yield "bank_card"
+
+
+def _begins_as_foreign_resident(head: str) -> bool:
+    """Whether 14 digits are those of a foreigner's card up to the birth date."""
+    return (
+        head[0] == "9"
+        and head[1:3] in _identity_provinces()
+        and head[3:6] in _countries()[1]
+        and _is_birth_date(int(head[6:10]), int(head[10:12]), int(head[12:14]))
+    )
 
 
 def _in_phrases(text: str) -> Iterator[PersonalKind]:
@@ -401,6 +417,8 @@ def personal_number_as_code(value: str) -> PersonalKind | None:
         return None if scheme in ("CN-REG", "CN-ANY") and is_registration_number(code) else "resident_id_15"
     if len(code) == 9 and scheme in ("CN-ORG", "CN-ANY") and is_org_code(code):
         return None
+    if scheme == "BR-CNPJ" and 8 <= len(code) <= 10 and _is_cpf(code.zfill(11)):
+        return "person_tax_number"  # a spreadsheet took its zeros away
     return _judge_digits_as_code(code) if code.isdigit() else _hidden_in_code(code)
 
 

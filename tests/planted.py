@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -212,7 +213,8 @@ def _xlsx(path: Path, rows: Sequence[Row], numbers: Numbers) -> None:
     sheet.title = made.resident_id(numbers.dice)
     numbers.drawn.append(Number(sheet.title, sheet.title))
     for cells in _table(rows, numbers):
-        sheet.append([int(cell) if cell.isascii() and cell.isdigit() and len(cell) > 10 else cell for cell in cells])
+        # Without the zeros that an amount does not begin with, nothing tells of the number.
+        sheet.append([int(cell) if re.fullmatch("[1-9][0-9]{10,}", cell) else cell for cell in cells])
     notes = book.create_sheet("说明")
     notes.append([numbers.in_words()])
     hidden = book.create_sheet(numbers.draw(plain=True))

@@ -1,7 +1,7 @@
 """Personal numbers planted into every column, format and corner, and straight onto a topic: nowhere is one found again.
 
 Searched is all that the platform keeps, says and prints, byte by byte, for each number, for the disguise in which it
-was sent, and for their digests. What a program that is not ours writes onto its own department's topic does stand there,
+was sent, and for their digests. What a program that is not ours writes onto its own topic does stand there,
 for Kafka keeps what is written: that one topic is left out, and nothing of it may come any further.
 
 A few hundred numbers in every run, ten thousand in the nightly one.
