@@ -69,13 +69,14 @@ def publish_planted(said: Said, folder: Path, numbers: Numbers, count: int) -> N
     today = datetime.now(UTC).date()
     planted = write_files(folder, numbers, count, today)
     line = ("--department", DEPARTMENT, "--mapping", MAPPING)
+    all_bad = ("--bad-share-max", "1")
     for file in planted:
         checked = json.loads(said.run(adapter, "check", file.path, *line, "--json"))
         assert checked["rows"] == sum(checked["outcomes"].values()) == file.rows
         assert checked["outcomes"]["refused"] >= file.refused_at_least, file.path.name
     said.run(adapter, "check", planted[0].path, *line)
     names = [file.path for file in planted]
-    sent = json.loads(said.run(adapter, "publish", *names, *line, "--wait", "--json", "--bad-share-max", "1"))
+    sent = json.loads(said.run(adapter, "publish", *names, *line, "--wait", "--json", *all_bad))
     assert sent["rows"] == sum(sent["outcomes"].values()) == sum(file.rows for file in planted)
     assert sent["outcomes"]["refused"] >= sum(file.refused_at_least for file in planted)
     assert sent["outcomes"]["new"] > 0
@@ -84,7 +85,7 @@ def publish_planted(said: Said, folder: Path, numbers: Numbers, count: int) -> N
         said.run(adapter, "receipts", first)
         said.run(adapter, "receipts", first, "--json")
         said.run(operator, "explain", f"{first}:5")
-    full_list = said.run(adapter, "publish", names[0], *line, "--wait", "--json", "--snapshot", "--first")
+    full_list = said.run(adapter, "publish", names[0], *line, "--wait", "--json", *all_bad, "--snapshot", "--first")
     assert json.loads(full_list)["rows"] == planted[0].rows
     said.run(adapter, "redrive", names[0], "--mapping", MAPPING)
 
