@@ -181,6 +181,8 @@ def _where(when: When, cells: Cells, frame: pl.DataFrame) -> pl.Series:
         where = where & _is_one_of(cells.text(column), words)
     for column, words in (when.differs or {}).items():
         where = where & ~_is_one_of(cells.text(column), words)
+    for column, pattern in (when.matches or {}).items():
+        where = where & cells.text(column).str.contains(pattern)
     if when.change_follows:
         where = where & (frame["change_decided_on"] >= frame["decided_on"]).fill_null(True)
     return where

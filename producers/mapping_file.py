@@ -334,6 +334,7 @@ class _Parser:
             equals=self._words(table.table("equals")),
             differs=self._words(table.table("differs")),
             change_follows=table.flag("change_follows"),
+            matches=self._patterns(table.table("matches")),
         )
         table.done()
         return when
@@ -345,6 +346,11 @@ class _Parser:
         }
         table.done()
         return words
+
+    def _patterns(self, table: _Table) -> Mapping[str, str]:
+        patterns = {self._known(table, column, column): _pattern(table, column) for column in table.names()}
+        table.done()
+        return patterns
 
     def _persons(self, table: _Table) -> PersonRules:
         papers = table.texts("papers")

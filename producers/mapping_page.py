@@ -121,6 +121,8 @@ def _conditions(rules: Rules, when: When) -> Iterator[str]:
         yield f"{first[column]} is {' or '.join(sorted(words))}"
     for column, words in (when.differs or {}).items():
         yield f"{first[column]} is not {' or '.join(sorted(words))}"
+    for column, pattern in (when.matches or {}).items():
+        yield f"{first[column]} holds `{pattern}`"
     if when.change_follows:
         yield "the change is not older than the decision"
 

@@ -40,6 +40,7 @@ class When:
 
     Attributes:
         equals, differs: column -> folded words of which its text is one, is none.
+        matches: column -> pattern that its text holds somewhere.
         change_follows: the document that changes the decision is not older than the decision.
     """
 
@@ -48,6 +49,7 @@ class When:
     equals: Mapping[str, frozenset[str]] | None = None
     differs: Mapping[str, frozenset[str]] | None = None
     change_follows: bool = False
+    matches: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -405,8 +405,20 @@ DECISION = ("measure_decision", "report", "500-05-2018-2")
         (REBUTTAL, [NOTICE]),
         (DEFINITIVE, [NOTICE, DECISION]),
         (DEFINITIVE | RULING, [NOTICE, DECISION, ("measure_decision", "annul", "500-05-2018-2")]),
+        (
+            {
+                "Número y fecha de oficio global de definitivos SAT": (
+                    "500-05-2020-9 de fecha 1 de mayo de 2020 // 500-05-2018-2 de fecha 27 de septiembre de 2018"
+                )
+            },
+            [
+                NOTICE,
+                ("measure_decision", "report", "500-05-2020-9"),
+                ("measure_decision", "annul", "500-05-2018-2"),
+            ],
+        ),
     ],
-    ids=["presumed", "rebutted", "confirmed", "annulled by a court"],
+    ids=["presumed", "rebutted", "confirmed", "annulled by a court", "a newer resolution in the place of the older"],
 )
 def test_each_stage_of_a_case_is_an_act_about_its_measure(cells, expected):
     assert acts(SAT | cells) == expected
@@ -418,6 +430,13 @@ def test_an_act_names_rule_and_presumption_its_channel_and_its_end():
     notice, decision = found
     assert (notice["decided_on"], notice["state"]) == (date(2018, 6, 2), "publicación en la página del SAT")
     assert (decision["valid_to"], bool(decision["legal_bases"])) == (date(2063, 12, 31), True)
+
+
+def test_the_older_of_two_resolutions_is_annulled_by_the_newer_on_its_day():
+    cell = "500-05-2020-9 de fecha 1 de mayo de 2020 // 500-05-2018-2 de fecha 27 de septiembre de 2018"
+    *_, older = events(mapped("mx-sat-69b", SAT | {"Número y fecha de oficio global de definitivos SAT": cell}))
+    assert (older["decided_on"], older["change_decided_on"]) == (date(2018, 9, 27), date(2020, 5, 1))
+    assert older["change_document_number"] == "500-05-2020-9"
 
 
 def test_parts_of_a_row_are_numbered_and_the_date_comes_from_the_text_or_else_the_page():
