@@ -1,4 +1,4 @@
-"""Any life of a few subjects, as Hypothesis thinks it up: what the cases say is held against the plain words of the law.
+"""Any life of a few subjects, as Hypothesis thinks it up: what the cases say is held against the words of the law.
 
 The conditions are written a second time here, by brute force over what was reported, and know nothing of how `judge`
 goes about it. After every step each measure that binds must meet all of them, what was told must be what is so, and at
@@ -72,14 +72,14 @@ DOCUMENTS = ("N1", "N2")
 DEPARTMENTS = ("procurement", "market")
 FLAWS = (
     "none", "none", "none", "basis", "end", "long", "channel", "notice", "window", "department", "rank", "number",
-    "objected", "answered",
+    "objected", "answered", "early", "suspended", "annulled", "withdrawn",
 )  # fmt: skip
 
 subjects = st.sampled_from(["org:A", "org:A", "org:A", "org:B", "org:C", "org:D"])
 documents = st.sampled_from(DOCUMENTS)
 rule_names = st.sampled_from(sorted(RULES))
-restrictions = st.sampled_from(["T/M02", "T/M03"])
 days_off = st.integers(-40, 3)
+picks = st.integers(0, 1000)
 
 
 class Life(RuleBasedStateMachine):
@@ -97,6 +97,7 @@ class Life(RuleBasedStateMachine):
         self.history: list[dict[str, object]] = []
         self.listed: dict[str, dict[str, object]] = {}
         self.stored: dict[str, tuple[date, str]] = {}  # the last message of each subject, as a compacted topic keeps it
+        self.ids = dict(SUBJECTS)  # what its records call each subject
         self.count = 0
 
     # -- the book, as the lane drives it -------------------------------------------------------------------------
@@ -163,7 +164,7 @@ class Life(RuleBasedStateMachine):
     ) -> None:
         """A report, or a correction of one: other rules, another document, another day."""
         self.count += 1
-        ids = SUBJECTS[subject]
+        ids = self.ids[subject]
         day = self.today + timedelta(days=off)
         piece = Evidence(
             f"e{number}",
@@ -194,30 +195,57 @@ class Life(RuleBasedStateMachine):
         if isinstance(known, Evidence) and known.status == "valid":
             self.close(subject, known.record_id, status, self.today + timedelta(days=off))
 
-    @rule(
-        subject=subjects, name=restrictions, document=documents, flaw=st.sampled_from(FLAWS), months=st.integers(1, 12)
-    )
-    def procedure(self, subject: str, name: str, document: str, flaw: str, months: int) -> None:
-        """A whole procedure, with one flaw or none, on whatever evidence there is."""
-        case = (name, document)
-        notice_day = self.today - timedelta(days=0 if flaw == "window" else 25)
+    def cases(self) -> list[tuple[str, tuple[str, str]]]:
+        """Subjects and the restrictions that evidence of theirs speaks of."""
+        return sorted(
+            (subject, (name, fact.document))
+            for (subject, _), fact in self.newest.items()
+            if isinstance(fact, Evidence)
+            for name in fact.rules
+            if name != "T/I02"
+        )
+
+    @rule(pick=picks, flaw=st.sampled_from(FLAWS), months=st.integers(1, 12))
+    def procedure(self, pick: int, flaw: str, months: int) -> None:
+        """A whole procedure, with one flaw or none, on evidence that there is; or on none."""
+        cases = self.cases() or [("org:A", ("T/M02", "N2"))]
+        self.proceed(*cases[pick % len(cases)], flaw, months)
+
+    @rule(flaw=st.sampled_from(FLAWS), name=st.sampled_from(["T/M02", "T/M03"]), months=st.integers(1, 12))
+    def procedure_from_the_start(self, flaw: str, name: str, months: int) -> None:
+        """The same on a body that was not heard of before."""
+        self.count += 1
+        subject = f"org:{self.count}"
+        self.ids[subject] = (f"CN-USCC:91{self.count}",)
+        self.evidence(subject, 0, "N1", [name], 0 if flaw == "early" else -30, 3, 0, 2)
+        self.proceed(subject, (name, "N1"), flaw, months)
+
+    def proceed(self, subject: str, case: tuple[str, str], flaw: str, months: int) -> None:
+        day = self.today - timedelta(days=1)
+        notice_day = day - timedelta(days=4 if flaw == "window" else 25)
         if flaw != "notice":
             self.act(subject, "notice", case, notice_day, channel="" if flaw == "channel" else "post")
         if flaw in ("objected", "answered"):
-            self.act(subject, "objection", case, notice_day + timedelta(days=1 if name == "T/M02" else 0))
+            self.act(subject, "objection", case, notice_day + timedelta(days=1 if case[0] == "T/M02" else 0))
         if flaw == "answered":
             self.act(subject, "review", case, notice_day + timedelta(days=4), channel="rejected")
-        self.act(
+        decision = self.act(
             subject,
             "decision",
             case,
-            self.today,
-            number="" if flaw == "number" else f"J{months}",
-            ends_on=None if flaw == "end" else self.today + timedelta(days=1200 if flaw == "long" else 30 * months),
+            day,
+            number="" if flaw == "number" else f"J{self.count}",
+            ends_on=None if flaw == "end" else day + timedelta(days=1200 if flaw == "long" else 30 * months),
             bases=() if flaw == "basis" else ("provision",),
             department="customs" if flaw == "department" else "",
             rank=1 if flaw == "rank" else 3,
         )
+        if flaw == "suspended":
+            self.act(subject, "suspension", case, day, ends_on=self.today + timedelta(days=31 * months))
+        if flaw == "withdrawn":
+            self.act(subject, "withdrawal", case, self.today)
+        if flaw == "annulled":
+            self.close(subject, decision, "annulled", day)
 
     @rule(
         subject=subjects,
@@ -243,7 +271,7 @@ class Life(RuleBasedStateMachine):
             starts_on=None if starts is None else day + timedelta(days=starts),
         )
 
-    def act(self, subject: str, kind: str, case: tuple[str, str], day: date, **given: Any) -> None:
+    def act(self, subject: str, kind: str, case: tuple[str, str], day: date, **given: Any) -> str:
         self.count += 1
         record_id = f"{kind}-{case[0]}-{case[1]}-{self.count % 4}"  # a few, so that some are corrections
         department = given.pop("department", "") or ("procurement" if case[0] == "T/M02" else "market")
@@ -271,13 +299,12 @@ class Life(RuleBasedStateMachine):
             department=department,
             changed_on=self.today,
             event_id=f"v{self.count}",
-            subject_id=SUBJECTS[subject][0],
+            subject_id=self.ids[subject][0],
         )
         self.report(subject, act)
+        return record_id
 
-    @rule(
-        pick=st.integers(0, 1000), status=st.sampled_from(["annulled", "withdrawn", "expired"]), off=st.integers(-9, 0)
-    )
+    @rule(pick=picks, status=st.sampled_from(["annulled", "withdrawn", "expired"]), off=st.integers(-9, 0))
     def act_is_closed(self, pick: int, status: str, off: int) -> None:
         acts = sorted(place for place, f in self.newest.items() if isinstance(f, Act) and f.status == "valid")
         if acts:
@@ -287,7 +314,7 @@ class Life(RuleBasedStateMachine):
     @rule(subject=subjects, gone=st.sampled_from([True, True, False]), off=st.integers(-30, 0))
     def registration(self, subject: str, gone: bool, off: int) -> None:
         day = self.today + timedelta(days=off)
-        self.report(subject, Registration("reg", 0, gone, day, SUBJECTS[subject][0]))
+        self.report(subject, Registration("reg", 0, gone, day, self.ids[subject][0]))
 
     @rule(days=st.sampled_from([1, 3, 10, 31, 120, 366, 1200]))
     def time_passes(self, days: int) -> None:
@@ -311,7 +338,7 @@ class Life(RuleBasedStateMachine):
         self.look_at_the_clock()
         assert len(self.history) == before, "a restart made news"
 
-    @rule(pick=st.integers(0, 1000))
+    @rule(pick=picks)
     def delivered_again(self, pick: int) -> None:
         """An old message once more."""
         if self.reported:
@@ -327,7 +354,8 @@ class Life(RuleBasedStateMachine):
         day = self.today + timedelta(days=off)
         news = News()
         piece = Evidence(
-            "e9", 1, 3, "valid", "N1", ("T/M02", "T/I02"), "110000", "", "market", day, None, day, "x", SUBJECTS[subject][0]
+            "e9", 1, 3, "valid", "N1", ("T/M02", "T/I02"), "110000", "", "market", day, None, day, "x",
+            self.ids[subject][0],
         )  # fmt: skip
         self.book.learn(Input(0, subject, piece, 0), self.now(), news)
         self.book.pass_time(self.now(), news, 1_000)
@@ -358,7 +386,7 @@ class Life(RuleBasedStateMachine):
     def told_is_what_is_so(self) -> None:
         """No deadline was missed: each case judged anew is in the state and has the dates that were told last."""
         last = {row["case_id"]: row for row in self.history}
-        for subject in SUBJECTS:
+        for subject in self.ids:
             held = self.book.held((0, subject))
             for name in [] if held is None else held.facts.names():
                 case = judging.judge(held.facts, name, RULES, self.today, CALENDAR)
@@ -483,7 +511,7 @@ class Life(RuleBasedStateMachine):
         for found in self.reported:
             by_record[found.subject_key, found.fact.record_id].append(found)
         queues = {place: iter(queue) for place, queue in by_record.items()}
-        others: dict[str, Facts] = {subject: Facts(subject) for subject in SUBJECTS}
+        others: dict[str, Facts] = {subject: Facts(subject) for subject in self.ids}
         for place in [(self.reported[n].subject_key, self.reported[n].fact.record_id) for n in shuffled]:
             others[place[0]] = others[place[0]].learn(next(queues[place]).fact)
         for subject, facts in others.items():
