@@ -1,8 +1,8 @@
 """Which rules speak about which records: one columnar question for each rule, asked of a whole batch. Pure.
 
-A rule speaks about a record that is valid, of its categories, decided within the days of its pack, and meets all that
-it asks for. What follows is a case; a match puts nothing in force. Whether the body can be restricted at all is not
-asked here but where the case is judged, so that no rule can leave it out.
+A rule speaks about a record that is valid, of its categories and its jurisdiction, decided within the days of its pack,
+and meets all that it asks for. What follows is a case; a match puts nothing in force. Whether the body can be
+restricted at all is not asked here but where the case is judged, so that no rule can leave it out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from schemas.windows import of_jurisdiction
 from stream_processors.rules.conditions import SEPARATOR, Condition
 from stream_processors.rules.packs import Packs
 from stream_processors.rules.rule import Rule
@@ -54,15 +55,24 @@ class _Valid:
         self._decided = records["decided_on"].gather(self._valid)
         self._within: dict[tuple[object, ...], Rows] = {}
         self._made: dict[str, pl.Series] = {}
+        self._jurisdictions: dict[str, pl.Series] = {}
 
     def of(self, rule: Rule) -> Rows:
-        """Rows of the rule's categories that were decided within its days."""
-        key = (rule.categories, rule.from_day, rule.to_day)
+        """Rows of the rule's categories and jurisdiction that were decided within its days."""
+        key = (rule.categories, rule.jurisdiction, rule.from_day, rule.to_day)
         if key not in self._within:
             to_day = rule.to_day or date.max
             within = self._category.is_in(rule.categories) & self._decided.is_between(rule.from_day, to_day)
+            if rule.jurisdiction:
+                within &= self._of_jurisdiction(rule.jurisdiction)
             self._within[key] = self._valid[within.fill_null(False).to_numpy()]
         return self._within[key]
+
+    def _of_jurisdiction(self, jurisdiction: str) -> pl.Series:
+        if jurisdiction not in self._jurisdictions:
+            of_it = self._records.select(of_it=of_jurisdiction(jurisdiction))["of_it"]
+            self._jurisdictions[jurisdiction] = of_it.gather(self._valid)
+        return self._jurisdictions[jurisdiction]
 
     def columns(self, names: set[str]) -> pl.DataFrame:
         """These columns of all records; lists as one text."""

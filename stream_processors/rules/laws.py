@@ -25,6 +25,7 @@ class Pack:
     title_zh: str
     title_en: str
     source: str
+    jurisdiction: str
     from_day: date
     to_day: date | None
     publication: WindowPack | None
@@ -50,6 +51,7 @@ def all_packs(rules: Packs, publication: Sequence[WindowPack]) -> list[Pack]:
                 head.title_zh,
                 head.title_en,
                 head.source,
+                head.jurisdiction,
                 head.from_day,
                 head.to_day,
                 windows.get(name),

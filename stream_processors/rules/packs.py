@@ -24,7 +24,8 @@ from stream_processors.rules.rule import Rule
 
 SHIPPED = Path(__file__).parent
 _MEASURES = "measures.toml"
-_OF_PACK = {"name", "title_zh", "title_en", "source", "from_day", "to_day", "defaults", "rule"}
+_OF_PACK = {"name", "title_zh", "title_en", "source", "jurisdiction", "from_day", "to_day", "defaults", "rule"}
+_HOME = "CN"
 _OF_BASIS = {"instrument", "article", "edition"}
 _MEASURE = re.compile(r"M(?:0[1-9]|1[01])|I0[1-5]")
 _NO_EVIDENCE = ("registration", "listing")  # no decision document stands behind them (国办发〔2020〕49号)
@@ -67,7 +68,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a pack says of itself."""
+    """What a pack says of itself; `jurisdiction` as in Rule."""
 
     name: str
     title_zh: str
@@ -75,6 +76,7 @@ class Head:
     source: str
     from_day: date
     to_day: date | None
+    jurisdiction: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,10 @@ def _head(file: str, pack: Mapping[str, Any]) -> Head:
         raise _problem(file, "the pack needs from_day, and to_day where it ended, as days: 2026-04-01")
     if to_day is not None and to_day < from_day:
         raise _problem(file, "to_day is before from_day")
-    return Head(pack["name"], pack["title_zh"], pack["title_en"], pack["source"], from_day, to_day)
+    jurisdiction = pack.get("jurisdiction", _HOME)
+    if not isinstance(jurisdiction, str) or not re.fullmatch("[A-Z]{2,3}", jurisdiction):
+        raise _problem(file, "jurisdiction is CN, or the letters before a foreign scheme, e.g. MX")
+    return Head(pack["name"], pack["title_zh"], pack["title_en"], pack["source"], from_day, to_day, jurisdiction)
 
 
 def _rules(
@@ -192,7 +197,7 @@ def _rule(file: str, head: Head, values: dict[str, Any]) -> tuple[Rule, tuple[Co
     code = values["code"]
     if odd := sorted(set(values) - set(_TYPES)):
         raise _problem(file, f"rule {code} has a field {odd[0]}, which no rule has")
-    wanted = {field.name for field in fields(Rule)} - {"name", "pack"}
+    wanted = {field.name for field in fields(Rule)} - {"name", "pack", "jurisdiction"}
     if missing := sorted(wanted - set(values)):
         raise _problem(file, f"rule {code} lacks {missing[0]}")
     for name, value in values.items():
@@ -204,6 +209,7 @@ def _rule(file: str, head: Head, values: dict[str, Any]) -> tuple[Rule, tuple[Co
     except ValueError as error:
         raise _problem(file, f"rule {code} {error}") from None
     values["name"], values["pack"] = f"{head.name}/{values.pop('code')}", head.name
+    values["jurisdiction"] = head.jurisdiction
     values["bases"] = tuple(_basis(file, code, basis) for basis in values["bases"])
     values["categories"], values["deciders"] = tuple(values["categories"]), tuple(values["deciders"])
     values["from_memory"] = values["from_memory"] or bool(values["memory"])

@@ -43,7 +43,7 @@ def _pack(pack: Pack, rules: Packs) -> str:
 
 def _lines(pack: Pack, rules: Packs) -> Iterator[str]:
     yield f"## {pack.name} {pack.title_zh}\n"
-    yield f"{pack.title_en}. Decisions of {days_of(pack)}. Source: {pack.source}.\n"
+    yield f"{pack.title_en}. Jurisdiction {pack.jurisdiction}; decisions of {days_of(pack)}. Source: {pack.source}.\n"
     if pack.publication is not None:
         yield from _publication(pack.publication)
     if not pack.rules:
@@ -59,7 +59,7 @@ def _publication(pack: WindowPack) -> Iterator[str]:
         "conduct_ended_on": "the end of the conduct, which records do not hold: a window only where it is known",
     }[pack.starts]
     region = f", authorities of region {pack.region}" if pack.region else ""
-    yield f"Channel `{pack.channel}`, jurisdiction {pack.jurisdiction}{region}. The months count from {starts}.\n"
+    yield f"Channel `{pack.channel}`{region}. The months count from {starts}.\n"
     yield from _table(
         ("tier", "categories", "kinds", "months, least – most", "source"),
         (

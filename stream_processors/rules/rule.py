@@ -24,6 +24,8 @@ class Rule:
         measure: canonical code, M01 to M11 for restrictions, I01 to I05 for incentives.
         activity: the regulated activity in which it binds; never anything beyond it.
         categories: categories of records that can be evidence.
+        jurisdiction: whose law it is: CN, or the letters before a foreign scheme (MX); it speaks of no other's bodies.
+            Empty = of every one.
         from_day, to_day: days of the evidence's decision for which the pack speaks; `to_day` None = still in force.
         deciders: departments that may decide; empty = the department that speaks for the evidence's authority.
         objection_days: working days between notice and decision.
@@ -59,3 +61,4 @@ class Rule:
     from_memory: bool = False
     memory: str = ""
     lapse_months: int = 12
+    jurisdiction: str = ""

@@ -57,6 +57,7 @@ def summary(pack: Pack) -> dict[str, Any]:
         "name": pack.name,
         "title_zh": pack.title_zh,
         "title_en": pack.title_en,
+        "jurisdiction": pack.jurisdiction,
         "from_day": pack.from_day.isoformat(),
         "to_day": pack.to_day.isoformat() if pack.to_day else None,
         "tiers": len(pack.publication.tiers) if pack.publication else 0,
@@ -187,7 +188,8 @@ def length_of(rule: Rule) -> str:
         return f"starts and ends by itself, {rule.max_months} months at most"
     who = ", ".join(rule.deciders) or "the department that speaks for the evidence's authority"
     early = f"an early end by repair from month {rule.min_months} on" if rule.repair_ends else "no early end by repair"
-    return f"{who} decides after {rule.objection_days} working days, for {rule.max_months} months at most; {early}"
+    decides = f"{who} decides after {rule.objection_days} working days, for {rule.max_months} months at most"
+    return f"{decides}; {early}; a draft lapses after {rule.lapse_months} months"
 
 
 def print_difference(laws: tuple[Law, Law], found: Difference, page: Console) -> None:

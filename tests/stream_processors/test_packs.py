@@ -112,6 +112,7 @@ FAULTS = [
     ("from_day = 2020-01-01", "", "the pack needs from_day"),
     ("from_day = 2020-01-01", "from_day = 2020-01-01\nto_day = 2019-01-01", "to_day is before from_day"),
     ("from_day = 2020-01-01", "from_day = 2020-01-01\nscore = 1", "a pack has no field score"),
+    ("from_day = 2020-01-01", "from_day = 2020-01-01\njurisdiction = 'China'", "jurisdiction is CN, or the letters"),
     ("[[rule]]", "[[rule]]\ncode = 'M08'\nrepair_ends = false\n[[rule]]", "OWN/M08 stands there twice"),
 ]
 
