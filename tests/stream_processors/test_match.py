@@ -111,7 +111,7 @@ def test_rows_are_those_of_the_batch_and_say_why() -> None:
             2,
             "CN-36/M02",
             "CN-36 speaks of every valid record of serious_list decided from 2026-04-01 on: "
-            "《政府采购法》（2014修正）第77条",
+            "《政府采购法》（2014修正）第77条, 《政府采购法》（2014修正）第22条",
         )
     ]
     assert match(records({})[:0], load_packs()).height == 0
