@@ -117,7 +117,9 @@ def _lane(settings: Settings, name: str, events: int) -> dict[str, float]:
 def servers(folder: Path, heap_mb: int) -> Iterator[Settings]:
     """A broker and an engine that live as long as the benchmark."""
     port = free_port_base(16)
-    settings = Settings(home=folder / "home", port_base=port, kafka_heap_mb=heap_mb, batch_rows=Settings.from_env(os.environ).batch_rows)
+    settings = Settings(
+        home=folder / "home", port_base=port, kafka_heap_mb=heap_mb, batch_rows=Settings.from_env(os.environ).batch_rows
+    )
     parts = [
         PartProcess(
             broker_part(BrokerConfig(folder / "kafka", settings.kafka_port, settings.kafka_controller_port, heap_mb)),
