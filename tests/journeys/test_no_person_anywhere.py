@@ -116,7 +116,8 @@ def ask_with_numbers(said: Said, folder: Path, numbers: Numbers) -> None:
 def plant_leaks(stack: Stack, numbers: list[Number]) -> None:
     """One number each in a topic, in a table, in a packed file and in a log, as a fault of ours would."""
     message, row, packed, line = numbers
-    AdminClient(client_config(stack.settings)).create_topics([NewTopic(LEAK_TOPIC, 1, 1)])[LEAK_TOPIC].result(30)
+    admin = AdminClient(client_config(stack.settings))  # its answers need it alive
+    admin.create_topics([NewTopic(LEAK_TOPIC, 1, 1)])[LEAK_TOPIC].result(30)
     producer = Producer(client_config(stack.settings))
     producer.produce(LEAK_TOPIC, message.as_sent.encode())
     assert producer.flush(60) == 0
@@ -135,7 +136,8 @@ def plant_leaks(stack: Stack, numbers: list[Number]) -> None:
 
 
 def remove_leaks(stack: Stack) -> None:
-    AdminClient(client_config(stack.settings)).delete_topics([LEAK_TOPIC])[LEAK_TOPIC].result(30)
+    admin = AdminClient(client_config(stack.settings))
+    admin.delete_topics([LEAK_TOPIC])[LEAK_TOPIC].result(30)
     store = connect(stack.settings)
     try:
         store.command("DROP TABLE leak", doing="removing a planted leak")
