@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -104,15 +105,9 @@ def app_of(parts: Parts) -> faust.App:
     )
     desks: list[Desk] = []
 
-    async def ring(stream: Any) -> None:
-        """Rings for each message, whatever it holds. It can not raise: Faust would lose the message and go on."""
-        async for _ in stream:
-            for desk in desks:
-                desk.ring()
-
     for topic in (MEASURES, CONTROL):
         channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-        app.agent(channel, name=f"ring-{topic}", concurrency=1)(_named(ring))
+        app.agent(channel, name=f"ring-{topic}", concurrency=1)(_ringing(topic, desks))
 
     @app.page("/metrics")
     async def metrics(web: Any, request: Any) -> Any:
@@ -160,13 +155,16 @@ def _answers(parts: Parts, name: str) -> Any:
     return page
 
 
-def _named(ring: Any) -> Any:
-    """A function of its own for each agent; Faust keeps them apart by it."""
+def _ringing(topic: str, desks: Sequence[Desk]) -> Any:
+    """The body of an agent."""
 
-    async def agent(stream: Any) -> None:
-        await ring(stream)
+    async def ring(stream: Any) -> None:
+        """Rings for each message, whatever it holds. It can not raise: Faust would lose the message and go on."""
+        async for _ in stream:
+            for desk in desks:
+                desk.ring(topic)
 
-    return agent
+    return ring
 
 
 def die(why: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -64,6 +64,9 @@ class Desk:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._rung = asyncio.Event()
+        self._rung_for: set[str] = set()
+        self._same_topic = False
+        self._whole_at = float("-inf")
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._senders: dict[str, Sender] = {}
         self._readers = [
@@ -80,8 +83,9 @@ class Desk:
         """Names of all who are told."""
         return tuple(reader.name for reader in self._readers)
 
-    def ring(self) -> None:
-        """Something may have happened."""
+    def ring(self, topic: str) -> None:
+        """Something may have happened on this topic."""
+        self._rung_for.add(topic)
         self._rung.set()
 
     async def run(self) -> None:
@@ -120,13 +124,17 @@ class Desk:
     async def _look_for_ever(self) -> None:
         while True:
             self._rung.clear()
+            topics, self._rung_for = self._rung_for, set()
+            if time.monotonic() - self._whole_at >= LOOK_SECONDS:
+                topics, self._whole_at = set(), time.monotonic()  # a ring that was lost is not waited for
             try:
-                await self.look()
+                await self.look(topics)
                 self.away = False
             except Retryable as error:
                 if not self.away:  # told once for each outage
                     log.warning("trying on", why=str(error))
-                self.away = True
+                self.away, self._same_topic = True, False
+                self._ends.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._rung.wait(), LOOK_SECONDS)
 
@@ -143,21 +151,25 @@ class Desk:
                 away = True
             await asyncio.sleep(seconds)
 
-    async def look(self) -> None:
-        """One whole comparison. Raises Retryable while the broker does not answer."""
+    async def look(self, topics: Collection[str] = ()) -> None:
+        """Compare what was rung for, all of it by default. Raises Retryable while the broker does not answer."""
         # Commands first: what is paused is not told, whatever is new.
-        await self._follow_commands()
-        await asyncio.to_thread(self._compare)
+        if not topics or CONTROL in topics:
+            await self._follow_commands()
+        if not topics or MEASURES in topics:
+            await asyncio.to_thread(self._compare, MEASURES in topics)
         for sender in self._senders.values():
             sender.wake()
         self.looked_at = time.monotonic()
 
-    def _compare(self) -> None:
+    def _compare(self, is_rung: bool) -> None:
         parts = self._parts
-        ends = end_offsets(parts.settings, MEASURES)
-        if ends != self._ends:
-            new, unreadable = catch_up(parts.settings, parts.ledger, self._readers, parts.clock)
-            self._ends = ends
+        # Without a ring there is mostly nothing: that is asked first, since it costs less than to read.
+        ends = dict[int, int]() if is_rung else end_offsets(parts.settings, MEASURES)
+        if is_rung or ends != self._ends:
+            same = self._same_topic
+            new, unreadable = catch_up(parts.settings, parts.ledger, self._readers, parts.clock, same_topic=same)
+            self._ends, self._same_topic = ends, True
             if new or unreadable:
                 log.info("queued", new=new, unreadable=unreadable)
         counts = parts.ledger.counts()

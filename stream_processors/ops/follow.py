@@ -19,7 +19,7 @@ from schemas.avro import MEASURE
 from schemas.errors import Retryable
 from schemas.settings import Settings
 from schemas.topics import MEASURES
-from stream_processors.kafka import Batch, admin, read_all, topic_partitions
+from stream_processors.kafka import Batch, admin, read_all
 from stream_processors.ops.ledger import Entry, Ledger
 from stream_processors.ops.message import message_id
 
@@ -36,19 +36,28 @@ class Reader:
 
 
 def catch_up(
-    settings: Settings, ledger: Ledger, readers: Sequence[Reader], clock: Callable[[], float]
+    settings: Settings,
+    ledger: Ledger,
+    readers: Sequence[Reader],
+    clock: Callable[[], float],
+    *,
+    same_topic: bool = False,
 ) -> tuple[int, int]:
     """Bring every reader to the end of the log as it stands; returns (new in the queues, unreadable messages).
 
     Raises Retryable while the broker does not answer. What was queued until then stays queued.
+
+    Args:
+        same_topic: the broker was there all the time since the last call, so the topic need not be asked for again.
     """
     if not readers:
         return 0, 0
-    names = tuple(reader.name for reader in readers)
-    ledger.belongs_to(MEASURES, topic_identity(settings, MEASURES), names)
+    if not same_topic:
+        names = tuple(reader.name for reader in readers)
+        ledger.belongs_to(MEASURES, topic_identity(settings, MEASURES), names)
     at = {reader.name: ledger.positions(reader.name) for reader in readers}
-    partitions = topic_partitions(settings, MEASURES)
-    start = {partition: min(at[reader.name].get(partition, 0) for reader in readers) for partition in partitions}
+    begun = {partition for positions in at.values() for partition in positions}
+    start = {partition: min(positions.get(partition, 0) for positions in at.values()) for partition in begun}
     queued = faults = 0
     for batch in read_all(settings, MEASURES, start=start):
         entries, bad, readable = _entries(batch, readers, at)

@@ -58,16 +58,16 @@ def _plant(name: str) -> None:
     rings = [0]
     genuine = Desk.ring
 
-    def raising(self: Desk) -> None:
+    def raising(self: Desk, topic: str) -> None:
         rings[0] += 1
         if rings[0] % 2:
             raise RuntimeError("planted: the agent's body raises")
-        genuine(self)
+        genuine(self, topic)
 
-    def told(self: Desk) -> None:
+    def told(self: Desk, topic: str) -> None:
         sys.stderr.write("a ring\n")
         sys.stderr.flush()
-        genuine(self)
+        genuine(self, topic)
 
     plants: dict[str, Any] = {"ring_raises": raising, "only_rings": told}
     if name:
