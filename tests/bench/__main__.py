@@ -34,7 +34,7 @@ from stream_processors import topics
 from stream_processors.kafka import read_all
 
 SEED = 7
-NOW = datetime(2026, 11, 1, tzinfo=UTC)  # the stream's dates are relative to it, so that a digest lasts
+NOW = datetime(2026, 4, 1, tzinfo=UTC)  # the stream's dates are relative to it, so that a digest lasts
 
 
 def main() -> None:

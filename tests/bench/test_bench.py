@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 # Changes only when what the lanes make of the same events changes: say in the commit why, and put the new one here.
-# (And in 2029, when the first of these penalties are not published any more.)
-DIGEST_OF_20000 = "addad551859bda93a85724542fa2658e"
+# (And in June 2028, when the first of these penalties are not published any more: they are of the days of CN-58.)
+DIGEST_OF_20000 = "f0a4987c04d82cd56c78d197e8473994"
 
 
 def test_the_benchmark_runs_and_its_digest_stands() -> None:
