@@ -15,6 +15,7 @@ from schemas.reasons import OUTCOME_SENTENCES, REASONS
 from schemas.settings import Settings
 from schemas.topics import topics
 from schemas.windows_packs import load_windows
+from stream_processors.cases.judge import ACTS, ENDS, REFUSALS, STATES
 from stream_processors.rules.laws import all_packs
 from stream_processors.rules.packs import load_packs
 from stream_processors.rules.page import page as packs_page
@@ -54,6 +55,10 @@ def page() -> str:
             ("reason", "outcome", "what a clerk is told", "what to do"),
             ((r.name, r.outcome, r.sentence, r.remedy) for r in REASONS.values()),
         ),
+        _table("States of a case", ("state", "the case …"), STATES.items()),
+        _table("Ends of a case", ("reason", "it ended because …"), ENDS.items()),
+        _table("Acts", ("act", "category", "what it does to a case"), ACTS),
+        _table("Refusals of acts", ("reason", "why the act does nothing, or nothing yet"), REFUSALS.items()),
         _table(
             "Catalogue",
             ("category", "目录", "meaning", "sign", "identity"),

@@ -28,10 +28,35 @@ from stream_processors.cases.facts import VALID, Act, Evidence, Facts
 from stream_processors.cases.months import add_months
 from stream_processors.rules.rule import Rule
 
-STATES = (
-    "awaited", "drafted", "noticed", "objected", "reviewed", "decided", "in_force", "suspended", "ended",
-)  # fmt: skip
-ENDS = ("expired", "repaired", "annulled", "withdrawn", "ceased", "corrected", "objection_accepted", "lapsed")
+STATES = {
+    "awaited": "acts are there, the evidence is not; after 30 days they are refused",
+    "drafted": "a rule matched evidence that its authority stands behind",
+    "noticed": "the subject was told, by a document, through a channel; the window for objections runs",
+    "objected": "the subject objected within the window, and nobody has answered",
+    "reviewed": "the objection was answered",
+    "decided": "a named authority decided, and the first day is still to come",
+    "in_force": "binds, from its first day to its last",
+    "suspended": "was decided, and does not bind for a while",
+    "ended": "is over; for the reasons see below",
+}
+ENDS = {
+    "expired": "its last day is over, or the publication of its evidence",
+    "repaired": "what it rests on was repaired, where the law lets a repair end it",
+    "annulled": "its evidence or its decision was annulled",
+    "withdrawn": "its authority withdrew it, its decision, or its evidence",
+    "ceased": "the body was struck off or merged; nothing passes on",
+    "corrected": "its evidence was corrected, and the rule speaks of it no more",
+    "objection_accepted": "an objection was accepted",
+    "lapsed": "nobody did anything for 12 months, and nobody had decided",
+}
+ACTS = (
+    ("notice", "measure_notice", "opens the window for objections; a later one opens another"),
+    ("objection", "measure_objection", "in time, it bars a decision until it is answered"),
+    ("review", "measure_review", "answers it: accepted ends the case, rejected lets it go on"),
+    ("decision", "measure_decision", "puts the measure in force from its first day to its last"),
+    ("suspension", "measure_suspension", "keeps it from binding until its end, if it names one"),
+    ("withdrawal", "measure_withdrawal", "ends it, before or after a decision"),
+)
 REFUSALS = {
     "act_closed": "its own authority annulled or withdrew it",
     "rule_unknown": "no pack has a rule of that name",
@@ -65,6 +90,7 @@ _PROVISIONAL_DAYS = 10  # no run of holidays is longer, so that an unannounced y
 # Whether the record of an act is still shown is no matter (expired); whether its authority took it back is. A decision
 # that was taken back is kept in view: it has to be told that it ended, and why.
 _COUNTS = {False: (VALID, "expired"), True: (VALID, "expired", "annulled", "withdrawn", "repaired")}
+_ORDER_OF_ENDS = tuple(ENDS)  # which of two on one day is told
 _ANSWERS = ("accepted", "rejected")
 _BARS = {"withdrawn": "case_ended", "objection_accepted": "objection_accepted"}
 
@@ -530,7 +556,7 @@ def _evidence_end(evidence: Sequence[Evidence], name: tuple[str, str], rule: Rul
 def _first_end(one: _End | None, other: _End) -> _End:
     """The earlier of two."""
     ends = (other,) if one is None else (one, other)
-    return min(ends, key=lambda end: (end.day, ENDS.index(end.reason), end.act_id))
+    return min(ends, key=lambda end: (end.day, _ORDER_OF_ENDS.index(end.reason), end.act_id))
 
 
 def _all_refused(blank: Case, acts: Sequence[Act], reason: str) -> Case:
