@@ -166,7 +166,9 @@ METRICS: tuple[Metric, ...] = (
         ("reader", "outcome"),
     ),
     Metric("xinliu_deliveries_waiting", "gauge", "transitions that a reader of ops is still to be told", ("reader",)),
-    Metric("xinliu_dead_letters", "gauge", "transitions that ops gave up telling; an operator may redrive", ("reader",)),
+    Metric(
+        "xinliu_dead_letters", "gauge", "transitions that ops gave up telling; an operator may redrive", ("reader",)
+    ),
     Metric("xinliu_expired_total", "counter", "records closed because their publication ended", ()),
     Metric("xinliu_starts_total", "counter", "starts of a lane's process since its data folder was made", ("lane",)),
     Metric("xinliu_store_rows_total", "counter", "rows that ClickHouse acknowledged", ("table",)),
