@@ -52,6 +52,13 @@ class Lives:
         """How many cases end in which state; sole traders and other bodies have none."""
         return Counter(FATES[n % 10] for n, code in enumerate(self.codes) if code.startswith(("91", "93", "N")))
 
+    def sent(self) -> Counter[str]:
+        """How many events each department sends."""
+        counts: Counter[str] = Counter()
+        for department, rows in self.phases():
+            counts[department] += len(rows)
+        return counts
+
     def phases(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Departments and their events, in the order in which they are sent."""
         numbers = range(len(self.codes))
