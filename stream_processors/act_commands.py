@@ -39,7 +39,7 @@ def notice(
     *,
     department: Department,
     document: Document,
-    channel: Annotated[str, Parameter(help="How it was served, e.g. registered mail.")],
+    channel: Annotated[str, Parameter(help="How it was served, e.g. registered mail.")] = "",
     on: On = None,
     authority: Authority = "",
     subject: Subject = None,
@@ -52,6 +52,8 @@ def notice(
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
+    if not annulled_by and not channel:
+        raise InputError("reporting the notice: say the --channel by which it was served")
     act = _Act("notice", department, document, on, authority, {"state": channel}, annulled_by, annulled_on)
     return _report(case, subject, act, timeout, as_json)
 
@@ -62,8 +64,10 @@ def decide(
     *,
     department: Department,
     document: Document,
-    basis: Annotated[list[str], Parameter(help="Provision that the decision rests on; may be given several times.")],
-    ends: Annotated[str, Parameter(help="Last day in force, within the legal maximum.")],
+    basis: Annotated[
+        list[str] | None, Parameter(help="Provision that the decision rests on; may be given several times.")
+    ] = None,
+    ends: Annotated[str | None, Parameter(help="Last day in force, within the legal maximum.")] = None,
     starts: Annotated[str | None, Parameter(help="First day in force; the day of the decision by default.")] = None,
     on: On = None,
     authority: Authority = "",
@@ -77,7 +81,9 @@ def decide(
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
-    details: dict[str, Any] = {"legal_bases": basis, "valid_to": _day(ends, "--ends")}
+    if not annulled_by and (not basis or ends is None):
+        raise InputError("reporting the decision: say its --basis and when it --ends; nothing binds without them")
+    details: dict[str, Any] = {"legal_bases": basis or [], "valid_to": None if ends is None else _day(ends, "--ends")}
     if starts is not None:
         details["valid_from"] = _day(starts, "--starts")
     act = _Act("decision", department, document, on, authority, details, annulled_by, annulled_on)

@@ -32,6 +32,8 @@ def match(records: pl.DataFrame, packs: Packs) -> pl.DataFrame:
     """
     found = [pl.DataFrame(schema=MATCH_SCHEMA)]
     valid = _Valid(records)
+    if valid.is_empty:  # a closed record comes alone, and whoever enforces a measure waits for it
+        return found[0]
     for name, rule in packs.rules.items():
         rows = valid.of(rule)
         conditions = packs.conditions[name]
@@ -56,6 +58,11 @@ class _Valid:
         self._within: dict[tuple[object, ...], Rows] = {}
         self._made: dict[str, pl.Series] = {}
         self._jurisdictions: dict[str, pl.Series] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing that a rule could speak about."""
+        return len(self._valid) == 0
 
     def of(self, rule: Rule) -> Rows:
         """Rows of the rule's categories and jurisdiction that were decided within its days."""

@@ -101,8 +101,8 @@ def test_notice_window_decision_in_force_annulment_end(running_stack: Stack, xin
         assert binding.authority_name == "演示省政府采购监督管理办公室"
         asked = json.loads(xinliu("in-force", code, "--json")[1])
         assert [b["case_id"] for b in asked["in_force"]] == [case]
-        gone = ("--annulled-by", "（2026）鲁行终7号", "--on", TODAY.isoformat())
-        annulled = act(xinliu, "decide", case, *decision(), *gone)
+        gone = ("--document", "演采决〔2026〕7号", "--annulled-by", "（2026）鲁行终7号", "--on", TODAY.isoformat())
+        annulled = act(xinliu, "decide", case, *gone)
         assert annulled["annulled"]
         assert annulled["case"]["state"] == "ended"
         assert annulled["case"]["reason"] == "annulled"
@@ -129,6 +129,7 @@ def test_an_objection_holds_the_decision_up_until_it_is_answered(running_stack: 
     ("options", "sentence"),
     [
         (("--document", "决〔2026〕9号", "--basis", "x", "--ends", "soon"), "write a day as 2026-05-01"),
+        (("--document", "决〔2026〕9号", "--basis", "x"), "nothing binds without them"),
         (
             ("--document", "11010519491231002X", "--basis", "x", "--ends", "2027-01-01"),
             "nothing is known of the subject",

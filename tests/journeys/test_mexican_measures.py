@@ -92,4 +92,5 @@ def test_what_is_in_force_equals_what_the_list_said(tmp_path: Path):
         print(Counter(len(each.missing) + len(each.extra) for each in found.values()))
     for comparison in found.values():
         assert comparison.extra == []  # nothing ever binds longer than the list says
-        assert len(comparison.missing) <= 30  # rows whose dates nobody can read: set aside, and in doubt nothing binds
+        # A row of 2022 says "confirmed" and names no resolution: without a decision nothing binds.
+        assert len(comparison.missing) <= 1
