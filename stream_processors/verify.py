@@ -17,11 +17,13 @@ import numpy as np
 import polars as pl
 
 from schemas.avro import CREDIT_RECORD, IDENTIFIED_EVENT, QUARANTINED, RECEIPT
+from schemas.calendar import load_calendar
 from schemas.reference import Reference
 from schemas.settings import Settings
 from schemas.topics import HISTORY, IDENTIFIED, QUARANTINE, RECORDS, events_topic, receipts_topic, topics
 from stream_processors import kafka
 from stream_processors.checks import log
+from stream_processors.checks.cases import whole_check as case_checks
 from stream_processors.checks.columns import comparable, identified_columns, record_columns
 from stream_processors.checks.findings import Check, check, found_sentences
 from stream_processors.checks.history import align, fold_again
@@ -33,7 +35,8 @@ from stream_processors.checks.replay import Compared, replay_digests
 from stream_processors.checks.stored import stored_checks
 from stream_processors.clickhouse import connect
 from stream_processors.digests import Digest
-from stream_processors.positions import INTAKE_GROUP, REGISTER_GROUP, Place, committed
+from stream_processors.positions import CASES_GROUP, INTAKE_GROUP, REGISTER_GROUP, Place, committed
+from stream_processors.rules.packs import load_packs
 from stream_processors.tables.identity import consumer_group
 
 _POLL_SECONDS = 0.2
@@ -134,6 +137,7 @@ def verify(
             partial(_message_of, settings),
             say,
         )
+        report.checks += _measures(settings, reference, lanes, records, say)
         say("replaying the log into tables of its own")
         replay = replay_digests(
             store,
@@ -146,6 +150,21 @@ def verify(
     finally:
         store.close()
     return report
+
+
+def _measures(settings: Settings, reference: Reference, lanes: "_Lanes", records: Log, say: Say) -> list[Check]:
+    """The cases against the records; nothing where the cases lane never ran here."""
+    if not committed(settings, CASES_GROUP):
+        return []
+    lanes.wait("cases", CASES_GROUP, [records])
+    say("judging the cases a second time")
+
+    def passed() -> dict[int, int]:
+        return {
+            partition: at for (topic, partition), at in committed(settings, CASES_GROUP).items() if topic == RECORDS
+        }
+
+    return case_checks(settings, load_packs(settings.rules_dir), load_calendar(reference.directory), passed)
 
 
 class _Lanes:
