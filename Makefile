@@ -50,6 +50,7 @@ status: setup ## how the stack is
 bench: setup ## events per CPU-second of the lanes, rows per second of the store and of the readers (EVENTS=1000000)
 	@$(BIN)/python -m tests.bench --events $(or $(EVENTS),1000000)
 	@$(BIN)/python -m tests.bench.readers
+	@$(BIN)/python -m tests.bench.cases
 
 lock: setup ## renew requirements.txt from pyproject.toml
 	@$(BIN)/uv lock -q && $(BIN)/uv export -q --format requirements.txt --no-emit-project --no-header --all-groups > requirements.txt; rm -f uv.lock

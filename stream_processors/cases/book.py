@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -90,10 +90,6 @@ class Book:
     def subjects(self) -> dict[int, int]:
         """How many subjects each partition holds."""
         return {partition: len(held) for partition, held in self._held.items()}
-
-    def waiting(self, today: date, most: int) -> int:
-        """How many deadlines are due, counted up to `most`: the cost does not depend on those that are not."""
-        return sum(min(_count_due(due, today, most), most) for due in self._due.values())
 
     def held(self, place: Place) -> Held | None:
         """A subject as it stands within the batch."""
@@ -187,20 +183,3 @@ class Book:
             facts = replace(facts, told={**facts.told, case.case_id: after})
             news.subjects[place] = None
         self._overlay[place] = Held(facts, now.today if facts is not held.facts else held.as_of, next_on)
-
-    def all_held(self) -> Iterator[tuple[Place, Held]]:
-        """Every subject with what was committed of it."""
-        for partition, subjects in self._held.items():
-            for key, held in subjects.items():
-                yield (partition, key), held
-
-
-def _count_due(due: list[Due], today: date, most: int) -> int:
-    """Entries of a heap that are due, found from its root down, at most `most`."""
-    count, looked_at = 0, [0]
-    while looked_at and count < most:
-        place = looked_at.pop()
-        if place < len(due) and due[place][0] <= today:
-            count += 1
-            looked_at += [2 * place + 1, 2 * place + 2]
-    return count
