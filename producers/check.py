@@ -110,9 +110,7 @@ def rejected_rows(mapped: Mapped, examined: Examined) -> pl.DataFrame:
     )
 
 
-def examine_as_reported(
-    events: pa.RecordBatch, department: str, reference: Reference, reported_at_ms: int
-) -> Examined:
+def examine_as_reported(events: pa.RecordBatch, department: str, reference: Reference, reported_at_ms: int) -> Examined:
     """What intake would say of mapped events that are handed over at that moment: no decision is of a later day."""
     place = events.schema.get_field_index("reported_at")
     stamps = pa.repeat(pa.scalar(reported_at_ms, pa.timestamp("ms")), events.num_rows)
