@@ -59,7 +59,7 @@ def test_each_row_that_would_not_be_recorded_is_named_with_its_reason(tmp_path):
 
 def test_a_row_with_several_events_has_the_outcome_of_its_worst(tmp_path):
     row = {
-        "RFC": "AAA080808HL8",
+        "RFC": "ZZZ010101VZ4",
         "Nombre del Contribuyente": "EJEMPLO, S.A. DE C.V.",
         "Situación del contribuyente": "Definitivo",
         "Número y fecha de oficio global de presunción SAT": "500-05-2018-1 de fecha 01 de junio de 2018",

@@ -311,7 +311,7 @@ def test_a_debtor_that_is_a_person_is_refused_by_its_number():
 # -- the Mexican list: one row, several events -------------------------------------------------------------------------
 
 SAT = {
-    "RFC": "AAA080808HL8",
+    "RFC": "ZZZ010101VZ4",
     "Nombre del Contribuyente": "EJEMPLO, S.A. DE C.V.",
     "Situación del contribuyente": "Presunto",
     "Número y fecha de oficio global de presunción SAT": "500-05-2018-1 de fecha 01 de junio de 2018",

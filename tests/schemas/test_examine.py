@@ -267,7 +267,7 @@ _IDS = st.sampled_from(
     [
         f"CN-USCC:{USCC}",
         f"CN-USCC:{SOLE_TRADER}",
-        "MX-RFC:AAA080808HL8",
+        "MX-RFC:ZZZ010101VZ4",
         "?:",
         ":",
         "CN-REG:1",

@@ -44,7 +44,7 @@ def records(rows: list[dict[str, str]], table: str) -> pl.DataFrame:
                 "region": row["region"],
                 "authority_name": "",
                 "published_until": day(row["reported_until"]),
-                "subject_key": "MX-RFC:AAA080808HL8" if table == "MX-69B" else "org:XXXX00051",
+                "subject_key": "MX-RFC:ZZZ010101VZ4" if table == "MX-69B" else "org:XXXX00051",
             }
             for row in rows
         ],

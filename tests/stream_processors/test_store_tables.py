@@ -228,7 +228,7 @@ def test_the_current_digest_is_the_same_in_clickhouse_and_in_memory(store: Click
         record(record_id="a" * 32),
         closed(record_id="b" * 32, status="repaired"),
         closed(record_id="d" * 32, variant_of="a" * 32, status="superseded"),
-        record(record_id="e" * 32, subject_key="MX-RFC:AAA080808HL8"),
+        record(record_id="e" * 32, subject_key="MX-RFC:ZZZ010101VZ4"),
     ]
     put(store, messages(CREDIT_RECORD, rows))
     digest = current_digest(store)
