@@ -13,12 +13,15 @@ from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
 from schemas.errors import ConfigurationError
 from schemas.reference.tables import read_table
+
+LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day of the law is a day there
 
 Days = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]

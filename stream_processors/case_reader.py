@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 from schemas import codec
 from schemas.avro import SUBJECT_CASES
-from schemas.calendar import Calendar, load_calendar
+from schemas.calendar import LAW_TIME, Calendar, load_calendar
 from schemas.errors import InputError, Retryable
 from schemas.hashing import partition_of
 from schemas.reference import Reference, load
@@ -23,7 +23,6 @@ from schemas.topics import CASES
 from stream_processors.cases.facts import Facts, case_name, from_json
 from stream_processors.cases.judge import Case, case_id_of, judge
 from stream_processors.kafka import read_all, topic_partitions
-from stream_processors.register import LAW_TIME
 from stream_processors.rules.packs import load_packs
 from stream_processors.rules.rule import Rule
 

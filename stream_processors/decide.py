@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import codec
 from schemas.avro import CREDIT_EVENT
+from schemas.calendar import LAW_TIME
 from schemas.errors import InputError, Retryable
 from schemas.examine import examine
 from schemas.hashing import hash_128, to_hex
@@ -28,7 +29,6 @@ from stream_processors.cases.facts import Facts
 from stream_processors.cases.judge import Case, Fate
 from stream_processors.kafka import client_config, end_offsets
 from stream_processors.quarantine_send import outcomes_of
-from stream_processors.register import LAW_TIME
 
 MAPPING = "act-by-hand@1"
 _DELIVERY_MS = 30_000

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from confluent_kafka import (
@@ -41,6 +40,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from schemas import codec
 from schemas.asked import subject_key_asked
 from schemas.avro import ACKNOWLEDGEMENT, MEASURE
+from schemas.calendar import LAW_TIME
 from schemas.errors import InputError, Retryable
 from schemas.hashing import partition_of
 from schemas.settings import Settings
@@ -49,7 +49,6 @@ from stream_processors.in_force import Answer, Binding, Book, Entry, Heartbeat
 
 __all__ = ["Answer", "Binding", "Ended", "Enforcement"]
 
-LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day is a day there
 _ASK_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _AGAIN_SECONDS = 1.0

@@ -7,15 +7,13 @@ store knows it of all time, so a restart forgets nothing.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import pyarrow as pa
 
-from schemas.calendar import Calendar
+from schemas.calendar import LAW_TIME, Calendar
 from stream_processors.clickhouse import ClickHouse
 
-LAW_TIME = ZoneInfo("Asia/Shanghai")
 DAY_SECONDS = 86_400
 
 

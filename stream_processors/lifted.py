@@ -15,13 +15,13 @@ from rich.table import Table
 
 from schemas import codec
 from schemas.avro import ACKNOWLEDGEMENT, MEASURE
+from schemas.calendar import LAW_TIME
 from schemas.errors import InputError, Retryable
 from schemas.settings import Settings
 from schemas.topics import ACKS, IN_FORCE
 from stream_processors.console import console
 from stream_processors.in_force import Entry, entry_of
 from stream_processors.kafka import read_all
-from stream_processors.register import LAW_TIME
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.calendar import LAW_TIME
 from schemas.reasons import OUTCOMES, REASONS
 from stream_processors.explain_words import reason_words
 from stream_processors.quarantine_redrive import Redriven
 
-LAW_TIME = ZoneInfo("Asia/Shanghai")
 _STATES = {
     "open": "待处理 open",
     "repaired": "已修复 repaired since",

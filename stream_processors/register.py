@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -23,7 +22,7 @@ import structlog
 
 from schemas import codec
 from schemas.avro import IDENTIFIED_EVENT
-from schemas.calendar import load_calendar
+from schemas.calendar import LAW_TIME, load_calendar
 from schemas.errors import Stop
 from schemas.reference import Reference
 from schemas.settings import Settings
@@ -40,7 +39,6 @@ from stream_processors.reports import department_hash, reports_of, select_report
 from stream_processors.restore import replay
 from stream_processors.unknown_schemas import before_unknown
 
-LAW_TIME = ZoneInfo("Asia/Shanghai")  # days of publication are days there
 _FIRST_DAY = 719_163  # 1970-01-01 as an ordinal
 
 log = structlog.get_logger("register")

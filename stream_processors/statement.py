@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from schemas.asked import subject_key_asked
+from schemas.calendar import LAW_TIME
 from schemas.catalogue import catalogue
 from schemas.errors import InputError
 from schemas.reference import Reference
@@ -24,7 +24,6 @@ from schemas.windows_packs import load_windows
 from stream_processors.clickhouse import ClickHouse
 from stream_processors.statement_measures import MEASURES, MeasureEntry, measures_of
 
-LAW_TIME = ZoneInfo("Asia/Shanghai")  # a day is a day there
 _DOING = "reading what is on record about the subject"
 _UNRECOGNISED = ("?:", "CN-ANY:")  # as reported; what it was recognised as is the canonical identifier beside it
 

@@ -16,9 +16,9 @@ import polars as pl
 
 from schemas import codec, normalise
 from schemas.avro import CREDIT_RECORD
+from schemas.calendar import LAW_TIME
 from stream_processors.cases.facts import ACT_KINDS, VALID, Act, Evidence, Registration, case_name
 from stream_processors.match import match
-from stream_processors.register import LAW_TIME
 from stream_processors.rules.packs import Packs
 
 # Struck off, merged into another, dissolved. Where a licence was revoked the body is still there (吊销，未注销).

@@ -21,7 +21,7 @@ import structlog
 
 from schemas import codec
 from schemas.avro import CREDIT_RECORD, MEASURE, SUBJECT_CASES
-from schemas.calendar import Calendar
+from schemas.calendar import LAW_TIME, Calendar
 from schemas.errors import Stop
 from schemas.settings import Settings
 from schemas.topics import CASES, IN_FORCE, MEASURES, RECORDS
@@ -31,7 +31,6 @@ from stream_processors.cases.rows import heartbeat_row
 from stream_processors.kafka import Batch, end_offsets, read_all
 from stream_processors.lane import Output, Work
 from stream_processors.observations import Count
-from stream_processors.register import LAW_TIME
 from stream_processors.rules.packs import Packs
 from stream_processors.unknown_schemas import before_unknown
 

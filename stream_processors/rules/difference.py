@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from schemas.calendar import LAW_TIME
 from schemas.settings import Settings
 from schemas.windows_packs import load_windows
-from stream_processors.register import LAW_TIME
 from stream_processors.rules.compare import Difference, Law, add
 from stream_processors.rules.current import current_records
 from stream_processors.rules.laws import law_of
