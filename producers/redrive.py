@@ -118,7 +118,8 @@ def redrive(settings: Settings, reference: Reference, order: RedriveOrder) -> Re
     found = Redriven(entry.submission, entry.mapping, name)
     with journal.lock(entry.key):
         said = _said(settings, entry, sent, partitions.get(receipts, 1), order.silence_seconds_max)
-        aside = said.filter(pl.col("outcome") == "quarantined")
+        # Row 0 holds the withdrawals of a full list, which no row of the file says.
+        aside = said.filter((pl.col("outcome") == "quarantined") & (pl.col("row") != 0))
         found.rows = aside["row"].n_unique()
         if found.rows == 0:
             return found

@@ -16,7 +16,7 @@ import polars as pl
 from schemas.errors import InputError
 
 BYTES_MAX = 2 << 30
-GRID_CELLS_MAX = 32 << 20  # about 32 bytes each
+GRID_CELLS_MAX = 32 << 20
 _PART_BYTES_MAX = 1 << 30
 _RATIO_MAX = 1032  # what deflate can do at best
 _PIECE_BYTES = 4 << 20

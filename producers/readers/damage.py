@@ -17,7 +17,10 @@ _CUT_NAME = r"(?:有限|责任|股份)公$"
 
 
 def faults_of_text(cells: pl.DataFrame, layout: Layout) -> pl.Series | None:
-    """Per row null or the fault of its text; None where no row has one. Only columns that the mapping reads count."""
+    """Per row null or the fault of its text; None where no row has one.
+
+    A cell that is too long counts in every column, lost characters only in those that the mapping reads.
+    """
     located = layout.locate(cells.columns)
     longest = cells.select(pl.all().str.len_bytes().max().fill_null(0)).row(0, named=True) if cells.height else {}
     names = dict.fromkeys(name for printed in located.values() for name in printed if longest.get(name))

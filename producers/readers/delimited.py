@@ -221,8 +221,6 @@ class _Rows:
 
     def _refuse_swallowing(self, text: str, number: int) -> None:
         separators = len(self._names) - 1
-        if separators + 1 < _COLUMNS_TELLING:
-            return
         lines = text.splitlines()[1:]
         if any(line.count(self._head.separator) >= separators for line in lines):
             row = self._head.row + number

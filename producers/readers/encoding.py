@@ -36,7 +36,6 @@ class Text:
         bom_bytes: how many bytes of mark lead it.
         clean: every byte is good UTF-8, so that it can be passed on as it is.
         quotes: how many quotation marks it holds; of an odd number one may never be closed.
-        longest_line_bytes: at least this long is one of its lines; counted from a block of the file on.
         misread_as: the wrong encoding by which its text was once decoded, "" for none.
         truly: the encoding by which it should have been.
     """
@@ -45,7 +44,6 @@ class Text:
     bom_bytes: int
     clean: bool
     quotes: int
-    longest_line_bytes: int = 0
     misread_as: Wrong = ""
     truly: Literal["utf-8", "gb18030"] = "utf-8"
 
@@ -182,7 +180,7 @@ class _Look:
         self._wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         self._strict = codecs.getincrementaldecoder("utf-8")()
         self._lenient: codecs.IncrementalDecoder | None = None  # from the first block on that is no good UTF-8
-        self._broken = self._continuing = self._quotes = self._bytes = self._line = self._longest = 0
+        self._broken = self._continuing = self._quotes = self._bytes = self._line = 0
         self._never_cp1252 = False
         self._votes = _Votes()
         self._suppositions = [
@@ -227,10 +225,10 @@ class _Look:
             supposed.see(text.removeprefix("\ufeff"))
 
     def _measure_lines(self, block: bytes) -> None:
+        """Refuse a line that spans blocks without an end; one within a block can not be too long."""
         first = min((at for end in (b"\n", b"\r") if (at := block.find(end)) >= 0), default=-1)
         self._line += len(block) if first < 0 else first
-        self._longest = max(self._longest, self._line)
-        if self._longest > _LINE_BYTES_MAX:
+        if self._line > _LINE_BYTES_MAX:
             raise InputError(
                 f"{self._doing}: a line of the text is longer than {_LINE_BYTES_MAX >> 20} MiB, so the file is no "
                 "table of rows; export it again"
@@ -239,19 +237,19 @@ class _Look:
             self._line = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
 
     def text(self) -> Text:
-        quotes, longest = self._quotes, self._longest
+        quotes = self._quotes
         if self._head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-            return Text("utf-32", 0, False, 1, longest)
+            return Text("utf-32", 0, False, 1)
         if self._wide:
-            return Text("utf-16", 0, False, 1, longest)
+            return Text("utf-16", 0, False, 1)
         if (self._lenient or self._strict).getstate()[0]:  # ends in the middle of a character
             self._broken += 1
         bom_bytes = 3 if self._head.startswith(codecs.BOM_UTF8) else 0
         if self._broken * _LOST_SHARE <= self._continuing:  # a few lost bytes do not make it another encoding
             for supposed in self._suppositions if not self._broken else []:
                 if supposed.proved():
-                    return Text("utf-8", bom_bytes, False, quotes, longest, supposed.wrong, supposed.truly)
-            return Text("utf-8", bom_bytes, not self._broken, quotes, longest)
+                    return Text("utf-8", bom_bytes, False, quotes, supposed.wrong, supposed.truly)
+            return Text("utf-8", bom_bytes, not self._broken, quotes)
         if self._votes.chinese():
-            return Text("gb18030", bom_bytes, False, quotes, longest)
-        return Text("latin-1" if self._never_cp1252 else "cp1252", bom_bytes, False, quotes, longest)
+            return Text("gb18030", bom_bytes, False, quotes)
+        return Text("latin-1" if self._never_cp1252 else "cp1252", bom_bytes, False, quotes)

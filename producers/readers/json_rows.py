@@ -20,7 +20,7 @@ from producers.readers.source import Source, whole
 from producers.readers.stream import Utf8Stream
 from schemas.errors import InputError
 
-_FILE_BYTES_MAX = 256 << 20  # about ten times as much memory
+_FILE_BYTES_MAX = 256 << 20  # parsed, it takes several times as much memory
 
 
 def read_json(source: Source, layout: Layout, chunk_rows: int) -> Iterator[Chunk]:

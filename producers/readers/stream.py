@@ -9,12 +9,7 @@ from producers.readers.source import BLOCK_BYTES
 
 
 class Utf8Stream:
-    """The text as UTF-8 bytes without a mark; what can not be decoded becomes U+FFFD.
-
-    A reader for `pyarrow.PythonFile`, which asks for no more than `read` and `closed`.
-    """
-
-    closed = False
+    """The text as UTF-8 bytes without a mark; what can not be decoded becomes U+FFFD."""
 
     def __init__(self, stream: BinaryIO, text: Text) -> None:
         self._stream = stream

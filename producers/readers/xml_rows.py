@@ -77,7 +77,7 @@ def _row_path(head: bytes, layout: Layout, source: Source) -> tuple[Path, list[s
         steps = layout.rows.split(".")
         outer = 1 + next((at for at, step in enumerate(steps) if step.endswith("[]")), len(steps) - 1)
         names = parse_path(layout.rows)
-        root = next(iter(seen.members))[:1]
+        root = next(iter(seen.members), ())[:1]
         return (() if names[:1] == list(root) else root) + tuple(names[:outer]), names[outer:]
     scores = {path: layout.score(list(members)) for path, members in seen.members.items()}
     best = max(scores, key=lambda path: (scores[path], -len(path)), default=())

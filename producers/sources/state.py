@@ -8,10 +8,9 @@ acknowledged. Files of the spool that are not named here are rests of a broken r
 import fcntl
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ class Shelf:
         path = self._states / f"{self._name}.json"
         state = _read(path) if path.exists() else self._empty
         if state.pending is not None and not self.spool_file(state.pending.spool).exists():
-            state = _replace(state, pending=None)  # somebody removed it: the watermark has not moved, it is read again
+            state = replace(state, pending=None)  # somebody removed it: the watermark has not moved, it is read again
         kept = {path.name, f"{self._name}.lock", state.seen}
         if state.pending is not None:
             kept |= {state.pending.spool, state.pending.seen}
@@ -145,10 +144,6 @@ def states(home: Path) -> list[State]:
     return sorted(found, key=lambda state: (state.source, state.department, state.mapping))
 
 
-def _replace(state: State, **changes: Any) -> State:
-    return State(**{**{name: getattr(state, name) for name in State.__slots__}, **changes})
-
-
 def _read(path: Path) -> State:
     try:
         fields = json.loads(path.read_text("utf-8"))
@@ -163,7 +158,7 @@ def _read(path: Path) -> State:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, after a power cut too."""
-    new = path.with_name(re.sub(r"$", ".new", path.name))
+    new = path.with_name(f"{path.name}.new")
     with writing(path.parent):
         with new.open("wb") as file:
             file.write(content)

@@ -5,10 +5,11 @@ redirect or a link to another host is refused and not followed.
 """
 
 import email.utils
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, SSLError
@@ -88,9 +89,15 @@ class Web:
 
     def same_host(self, url: str, link: str) -> str:
         """A link made whole; InputError where it leads away."""
-        target = urljoin(url, link)
-        here, there = urlsplit(self._source.url), urlsplit(target)
-        if (here.hostname, _port(here)) != (there.hostname, _port(there)) or here.scheme != there.scheme:
+        try:
+            here, there = urlsplit(self._source.url), urlsplit(urljoin(url, link))
+            moved = (here.scheme, here.hostname, _port(here)) != (there.scheme, there.hostname, _port(there))
+        except ValueError as error:  # a bracket that is not closed, a port that is no number
+            raise InputError(
+                f"{self._doing}: it leads to an address that can not be understood; nothing of this read was sent; "
+                "tell its keeper"
+            ) from error
+        if moved:
             raise InputError(
                 f"{self._doing}: it leads to {there.scheme or 'no'}://{there.hostname or 'nowhere'}, another place, "
                 "which is not followed, since the headers may hold secrets; correct the address"
@@ -166,9 +173,8 @@ def with_parameters(url: str, parameters: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(query=urlencode([*kept, *parameters.items()])))
 
 
-def _port(parts: "urllib3.util.Url | object") -> int | None:
-    scheme = getattr(parts, "scheme", "")
-    return getattr(parts, "port", None) or {"http": 80, "https": 443}.get(scheme)
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _words(error: Exception) -> str:
@@ -205,8 +211,7 @@ def _charset(content_type: str) -> str:
 
 def _next_link(header: str) -> str:
     """The address of `<address>; rel="next"` in a Link header."""
-    for part in header.split(","):
-        address, _, about = part.partition(";")
+    for address, about in re.findall(r"<([^>]*)>([^<]*)", header):  # an address may hold commas
         if 'rel="next"' in about.replace("'", '"') or "rel=next" in about:
-            return address.strip().strip("<>")
+            return address.strip()
     return ""
