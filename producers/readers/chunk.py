@@ -18,7 +18,7 @@ class Chunk:
             no row of the chunk has one.
         title: what stands above the header, cell by cell; the same in each chunk of a file.
         skipped: columns row and why (note, total, sample, header, group): rows that are no data and were left out.
-            Blank rows are left out too and not listed; a hidden sheet is said with row 0.
+            Blank rows are left out too and not listed; a sheet that is left out is said with row 0.
         bytes_done: how far the file on disk has been read when this chunk is handed out (see `progress_total`).
     """
 

@@ -15,6 +15,7 @@ from python_calamine import (
     CalamineSheet,
     CalamineWorkbook,
     PasswordError,
+    SheetTypeEnum,
     SheetVisibleEnum,
     XmlError,
     ZipError,
@@ -47,10 +48,10 @@ def read_workbook(source: Source, layout: Layout, chunk_rows: int) -> Iterator[C
     """The whole sheet is in memory while it is read: Excel's format knows no other way.
 
     Rows of a second sheet are counted on from the last row of the first, so that each row has a number of its own.
-    A hidden sheet is left out, and said among the skipped rows of the first chunk.
+    A sheet that is hidden or has another header is left out, and said among the skipped rows of the first chunk.
     """
     book, archive = _open(source)
-    tables, hidden = _tables(book, archive, layout, source.doing)
+    tables, left_out = _tables(book, archive, layout, source.doing)
     if not tables:
         where = f"the sheet {layout.sheet!r}" if layout.sheet else "no visible sheet"
         has = "is missing or has no header" if layout.sheet else "has a header"
@@ -59,7 +60,7 @@ def read_workbook(source: Source, layout: Layout, chunk_rows: int) -> Iterator[C
             "rows; check that it is the right file and mapping"
         )
     layout.check(tables[0].header.names, source.doing)
-    skipped = pl.DataFrame({"row": [0] * hidden, "why": ["hidden sheet"] * hidden}, schema=SKIPPED_SCHEMA)
+    skipped = pl.DataFrame({"row": [0] * len(left_out), "why": left_out}, schema=SKIPPED_SCHEMA)
     rows_before = rows_done = 0
     rows_total = max(1, sum(table.sheet.total_height + 1 for table in tables))
     for table in tables:
@@ -98,30 +99,35 @@ def _open(source: Source) -> tuple[CalamineWorkbook, Archive | None]:
         raise InputError(f"{source.doing}: the file is damaged; export it from Excel again") from error
 
 
-def _tables(book: CalamineWorkbook, archive: Archive | None, layout: Layout, doing: str) -> tuple[list[_Table], int]:
-    """The sheets to be read, and how many with a known header are hidden."""
+def _tables(
+    book: CalamineWorkbook, archive: Archive | None, layout: Layout, doing: str
+) -> tuple[list[_Table], list[str]]:
+    """The sheets to be read, and why each other one with a known header is not."""
     found: list[_Table] = []
-    hidden = 0
+    left_out: list[str] = []
     for position, about in enumerate(book.sheets_metadata):
-        if layout.sheet and about.name.strip() != layout.sheet:
+        if about.typ != SheetTypeEnum.WorkSheet or (layout.sheet and about.name.strip() != layout.sheet):
             continue
         try:
             sheet = book.get_sheet_by_index(position)
-        except (CalamineError, XmlError, ZipError):
-            continue  # a chart, or a damaged sheet beside the one that counts
+        except (CalamineError, XmlError, ZipError) as error:  # its rows may be the ones that count
+            raise InputError(
+                f"{doing}: sheet {position + 1} of the workbook is damaged; export it from Excel again"
+            ) from error
         leading = [texts(row) for row in islice(sheet.iter_rows(), layout.header_rows)]
         header = find_header(leading, layout, doing)
         if header is None:
             continue
         if about.visible != SheetVisibleEnum.Visible:
-            hidden += 1
+            left_out.append("hidden sheet")
             continue
         without = archive.without_value[position : position + 1] if archive is not None else []
         found.append(_Table(sheet, header, without[0] if without else frozenset()))
     if not found:
-        return [], hidden
+        return [], left_out
     best = max(found, key=lambda table: table.header.known)
-    return [table for table in found if table.header.names == best.header.names], hidden
+    tables = [table for table in found if table.header.names == best.header.names]
+    return tables, [*left_out, *["sheet with another header"] * (len(found) - len(tables))]
 
 
 def _rows(table: _Table, layout: Layout, chunk_rows: int) -> Iterator[tuple[pl.Series, pl.DataFrame, pl.Series | None]]:

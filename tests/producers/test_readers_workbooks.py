@@ -113,7 +113,7 @@ def test_a_header_over_two_rows_in_a_csv_is_found_as_well(tmp_path):
     assert chunk.rows.to_list() == [4]
 
 
-def test_all_visible_sheets_with_the_header_that_fits_best_are_read_and_hidden_ones_are_said(tmp_path):
+def test_all_visible_sheets_with_the_header_that_fits_best_are_read_and_the_others_are_said(tmp_path):
     path = workbook(
         tmp_path / "a.xlsx",
         {
@@ -128,7 +128,14 @@ def test_all_visible_sheets_with_the_header_that_fits_best_are_read_and_hidden_o
     chunks = list(read(path, LAYOUT))
     assert pl.concat([chunk.cells for chunk in chunks])["企业名称"].to_list() == ["甲公司", "乙公司"]
     assert [chunk.rows.to_list() for chunk in chunks] == [[3], [5]]  # counted on from the last row of the first sheet
-    assert chunks[0].skipped.rows() == [(0, "hidden sheet")]
+    assert chunks[0].skipped.rows() == [(0, "hidden sheet"), (0, "sheet with another header")]
+
+
+def test_a_damaged_sheet_is_said_and_not_passed_over(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", {"一": [HEADER, ROW], "二": [HEADER, ["乙公司", *ROW[1:]]]})
+    rewritten(path, "xl/worksheets/sheet2.xml", "</sheetData>", "<")
+    with pytest.raises(InputError, match="sheet 2 of the workbook is damaged"):
+        list(read(path, LAYOUT))
 
 
 def test_the_mapping_may_name_the_sheet(tmp_path):
