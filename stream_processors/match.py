@@ -70,8 +70,7 @@ class _Valid:
         if key not in self._within:
             to_day = rule.to_day or date.max
             within = self._category.is_in(rule.categories) & self._decided.is_between(rule.from_day, to_day)
-            if rule.jurisdiction:
-                within &= self._of_jurisdiction(rule.jurisdiction)
+            within &= self._of_jurisdiction(rule.jurisdiction)
             self._within[key] = self._valid[within.fill_null(False).to_numpy()]
         return self._within[key]
 

@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any
 
 from schemas import normalise
+from stream_processors.rules.operators import ANY_OPERATOR, OPERATORS
 
 ACT_KINDS = {
     "measure_notice": "notice",
@@ -24,9 +25,7 @@ ACT_KINDS = {
     "measure_withdrawal": "withdrawal",
 }
 VALID = "valid"
-# Economic operators that are legal persons (the line; GB 32100-2015); of RFCs only those of legal persons are read.
-_RESTRICTABLE = re.compile(r"CN-USCC:(?:91|93|N)|MX-RFC:")
-_ANOTHER_BODY = re.compile(r"CN-USCC:(?!91|93|N)")  # sole traders, public and social bodies
+_ANOTHER_BODY = re.compile(f"(?!{OPERATORS['CN']})CN-USCC:")  # sole traders, public and social bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +209,20 @@ class Facts:
     def subject_id(self) -> str:
         """The identifier that its records give, one of a legal person before others."""
         ids = {item.subject_id for item in self._items() if item.subject_id}
-        return min(ids, key=lambda each: (_RESTRICTABLE.match(each) is None, each), default="")
+        return min(ids, key=lambda each: (re.match(ANY_OPERATOR, each) is None, each), default="")
 
     @property
-    def restrictable(self) -> bool:
-        """An economic operator that is a legal person: some record says so, and none that stands says otherwise."""
-        if any(_ANOTHER_BODY.match(item.subject_id) and _stands(item) for item in self._items()):
-            return False
-        return any(_RESTRICTABLE.match(item.subject_id) for item in self._items())
+    def restrictable(self) -> frozenset[str]:
+        """The jurisdictions under whose law a measure can be about it, as an economic operator that is a legal person.
+
+        Some record says so, and none that stands says otherwise.
+        """
+        items = self._items()
+        if any(_ANOTHER_BODY.match(item.subject_id) and _stands(item) for item in items):
+            return frozenset()
+        return frozenset(
+            law for law, begins in OPERATORS.items() if any(re.match(begins, item.subject_id) for item in items)
+        )
 
     @property
     def ceased_on(self) -> date | None:

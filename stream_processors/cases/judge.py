@@ -60,7 +60,7 @@ ACTS = (
 REFUSALS = {
     "act_closed": "its own authority annulled or withdrew it",
     "rule_unknown": "no pack has a rule of that name",
-    "subject_not_restrictable": "only an economic operator that is a legal person can be the subject of a measure",
+    "subject_not_restrictable": "only a legal person in trade, of the rule's own jurisdiction, can be its subject",
     "not_authorised": "the department does not speak for the authority, or the rule lets another one decide",
     "document_missing": "the act has no document number or no date",
     "channel_missing": "the notice does not say how it was served",
@@ -160,7 +160,7 @@ def judge(facts: Facts, name: tuple[str, str], rules: Mapping[str, Rule], today:
     rule = rules.get(rule_name)
     if rule is None:
         return _all_refused(blank, acts, "rule_unknown")
-    if not facts.restrictable:
+    if rule.jurisdiction not in facts.restrictable:
         return _all_refused(blank, acts, "subject_not_restrictable")
     if rule.kind == "incentive":
         return _Incentive(blank, facts, rule, evidence, acts, today).judge()

@@ -18,9 +18,9 @@ import polars as pl
 from schemas.windows import publication_limits
 from schemas.windows_packs import Channel, WindowPack
 from stream_processors.match import match
+from stream_processors.rules.operators import ANY_OPERATOR
 from stream_processors.rules.packs import Packs
 
-DRAFTED_ABOUT = r"^(?:CN-USCC:(?:91|93|N)|MX-RFC:)"  # as stream_processors.cases.facts: legal persons in trade
 _HANDS_ON = 2  # rank: the deciding authority or its superior stands behind it
 EXAMPLES_MAX = 5
 CHANGES = ("drafted", "ended", "earlier", "later", "begins", "no_longer")
@@ -95,7 +95,7 @@ def add(
 
 
 def _cases(found: Difference, records: pl.DataFrame, before: Law, after: Law) -> None:
-    about = records["subject_id"].str.contains(DRAFTED_ABOUT) & (records["rank"] >= _HANDS_ON)
+    about = records["subject_id"].str.contains(ANY_OPERATOR) & (records["rank"] >= _HANDS_ON)
     some = records.filter(about.fill_null(False))
     sides = [
         match(some, law.rules).with_columns(code=pl.col("rule").str.split("/").list.last()) for law in (before, after)

@@ -20,6 +20,7 @@ from typing import Any
 from schemas.catalogue import catalogue
 from schemas.errors import ConfigurationError
 from stream_processors.rules.conditions import Condition, conditions_of
+from stream_processors.rules.operators import OPERATORS
 from stream_processors.rules.rule import Rule
 
 SHIPPED = Path(__file__).parent
@@ -220,6 +221,11 @@ def _rule(file: str, head: Head, values: dict[str, Any]) -> tuple[Rule, tuple[Co
 
 def _check(file: str, code: str, rule: Rule) -> None:
     """What a rule must not lack, whoever wrote it: a restriction without one of these could never take force."""
+    if rule.jurisdiction not in OPERATORS:
+        known = ", ".join(OPERATORS)
+        raise _problem(
+            file, f"no identifier of {rule.jurisdiction} says which bodies a rule may be about (of: {known})"
+        )
     if rule.kind not in ("restriction", "incentive"):
         raise _problem(file, f"rule {code} is neither a restriction nor an incentive")
     if not _MEASURE.fullmatch(rule.measure) or (rule.measure[0] == "M") != (rule.kind == "restriction"):

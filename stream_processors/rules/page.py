@@ -25,7 +25,12 @@ marked *from memory* was not read in a source: it is configuration, to be checke
   same name or come beside them. A rule drafts a case and does no more: a restriction takes force by a named authority's
   decision, after notice and the window for objections.
 - **Whom a restriction is about** is no field of a rule. It can be an economic operator that is a legal person and
-  nobody else, in the regulated activity; the engine holds that itself.
+  nobody else, of the pack's own jurisdiction and in the regulated activity; the engine holds that itself. Its
+  identifier has to say so: in China a unified social credit code that begins with 91, 93 or N; in Mexico the RFC of a
+  legal person, which does not say whether the body trades, so that it counts under Mexico's own law and no other.
+- **A repair ends a measure on the day of the repair**, even before the month that a rule names. That month is what the
+  subject is told; whether the breach is repaired is decided by who recorded it, and nobody holds a body longer than
+  that decision does.
 
 `xinliu packs list`, `xinliu packs show NAME`, and before a change `xinliu packs diff current FOLDER`: what would change
 for the current records, without writing.

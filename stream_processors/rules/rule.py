@@ -25,13 +25,15 @@ class Rule:
         activity: the regulated activity in which it binds; never anything beyond it.
         categories: categories of records that can be evidence.
         jurisdiction: whose law it is: CN, or the letters before a foreign scheme (MX); it speaks of no other's bodies.
-            Empty = of every one.
         from_day, to_day: days of the evidence's decision for which the pack speaks; `to_day` None = still in force.
         deciders: departments that may decide; empty = the department that speaks for the evidence's authority.
         objection_days: working days between notice and decision.
         max_months: legal maximum of its duration.
         lapse_months: a draft on which nobody decides lapses so long after its evidence, or the last act about it.
-        min_months: earliest end by repair after it entered into force.
+        min_months: after its first day in force, earliest month for which the subject is told to apply for repair.
+            It does not keep an end back: who recorded the breach decides whether it is repaired, and once the record
+            says so, the measure ends with it at once, whatever the month. To bind longer would be to doubt that
+            authority's decision at the cost of the subject.
         repair_ends: False where the law bars an early end.
         bases: provisions in the one spelling, 《instrument》（edition）article.
         sentence_zh, sentence_en: what a notice cites.
@@ -61,4 +63,4 @@ class Rule:
     from_memory: bool = False
     memory: str = ""
     lapse_months: int = 12
-    jurisdiction: str = ""
+    jurisdiction: str = "CN"

@@ -158,6 +158,12 @@ def test_a_restart_goes_on_where_the_topics_end():
     assert [(row["transition"], row["reason"], row["revision"]) for row in told] == [("ended", "annulled", 5)]
 
 
+def test_no_act_makes_a_law_speak_of_a_body_of_another_jurisdiction():
+    rows = [row | {"subject_key": "MX-RFC:ZZZ010101VZ4", "subject_id": "MX-RFC:ZZZ010101VZ4"} for row in LIFE]
+    told = said(lane(Clock()).work(batch(rows)))
+    assert {(row["transition"], row["reason"]) for row in told} == {("refused", "subject_not_restrictable")}
+
+
 def test_no_case_on_a_sole_trader_and_a_decision_about_one_is_refused():
     rows = [row | {"subject_id": "CN-USCC:92370100MA3ABCDE1X"} for row in LIFE]
     told = said(lane(Clock()).work(batch(rows)))

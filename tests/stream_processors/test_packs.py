@@ -113,6 +113,7 @@ FAULTS = [
     ("from_day = 2020-01-01", "from_day = 2020-01-01\nto_day = 2019-01-01", "to_day is before from_day"),
     ("from_day = 2020-01-01", "from_day = 2020-01-01\nscore = 1", "a pack has no field score"),
     ("from_day = 2020-01-01", "from_day = 2020-01-01\njurisdiction = 'China'", "jurisdiction is CN, or the letters"),
+    ("from_day = 2020-01-01", "from_day = 2020-01-01\njurisdiction = 'BR'", "no identifier of BR says which bodies"),
     ("[[rule]]", "[[rule]]\ncode = 'M08'\nrepair_ends = false\n[[rule]]", "OWN/M08 stands there twice"),
 ]
 

@@ -20,12 +20,13 @@ from schemas.topics import RECORDS
 from schemas.windows_packs import SHIPPED as PUBLICATION
 from schemas.windows_packs import load_windows
 from stream_processors.__main__ import answer
-from stream_processors.cases import facts
+from stream_processors.cases.facts import Facts, Registration
 from stream_processors.clickhouse import ClickHouse, connect
 from stream_processors.rows import rows_of
 from stream_processors.rules import compare, current
 from stream_processors.rules.compare import CHANGES, Difference, add
 from stream_processors.rules.laws import law_of
+from stream_processors.rules.operators import ANY_OPERATOR
 from stream_processors.rules.packs import SHIPPED, load_packs
 from stream_processors.store import prepare
 
@@ -112,10 +113,25 @@ def test_nothing_is_drafted_about_another_body_or_on_hearsay(change: dict[str, A
     assert difference("SAMR-45", "CN-36", record(**listed), home=tmp_path).counts["drafted"] == {"M02": 1}
 
 
-def test_the_line_is_that_of_the_cases() -> None:
-    pattern = re.compile(compare.DRAFTED_ABOUT)
-    for subject in ("CN-USCC:91", "CN-USCC:92", "CN-USCC:93", "CN-USCC:N2", "CN-USCC:12", "CN-USCC:51", "MX-RFC:AAA"):
-        assert bool(pattern.match(subject)) == bool(facts._RESTRICTABLE.match(subject)), subject
+@pytest.mark.parametrize(
+    ("subject_id", "jurisdictions"),
+    [
+        ("CN-USCC:91", {"CN"}),
+        ("CN-USCC:93", {"CN"}),
+        ("CN-USCC:N2", {"CN"}),
+        ("CN-USCC:92", set()),
+        ("CN-USCC:12", set()),
+        ("CN-USCC:51", set()),
+        ("CN-USCC:", set()),
+        ("CN-REG:91", set()),
+        ("BR-CNPJ:91", set()),
+        ("MX-RFC:AAA", {"MX"}),
+    ],
+)
+def test_whom_a_law_can_be_about_is_said_once(subject_id: str, jurisdictions: set[str]) -> None:
+    register = Registration("r", 1, False, date(2026, 1, 1), subject_id)
+    assert Facts("key", registrations={"r": register}).restrictable == jurisdictions
+    assert bool(re.match(ANY_OPERATOR, subject_id)) == bool(jurisdictions)
 
 
 def test_examples_are_few(tmp_path: Path) -> None:
