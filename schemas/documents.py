@@ -15,7 +15,7 @@ _WORD = r"(?:\([\u4e00-\u9fff]{1,8}\)|[\u4e00-\u9fff])"
 _SERIAL = r"[\u4e00-\u9fffA-Z]{0,4}?第?(?=[A-Z之-]*[0-9])[A-Z0-9]+(?:[-之][A-Z0-9]+)*号(?:[-之][0-9]+)?"
 _COURT_SERIAL = r"[\u4e00-\u9fff]{1,2}[0-9]{2,4}[\u4e00-\u9fff]{1,6}[0-9]+号(?:之[一二三四五六七八九])?"
 _NUMBER = re.compile(rf"(?P<word>{_WORD}*)(?P<court>{_YEAR}{_COURT_SERIAL})|(?P<words>{_WORD}*){_YEAR}{_SERIAL}")
-_WORD_LONGEST = 30  # 桂林市城市管理行政执法委员会(燃气)处罚决定字 has 23 characters
+_WORD_LONGEST = 30  # 泉城市城市管理行政执法委员会(燃气)处罚决定字 has 23 characters
 _WORD_SHORTEST = 3
 
 # Most numbers, so that they need no closer look: word, year, serial number; or a register's plain number.

@@ -16,7 +16,7 @@ LAYOUT = Layout(
     (Column("code", ("cnpj", "@cnpj", "party.cnpj")), Column("name", ("name",)), Column("begun", ("begun", "@begun"))),
     rows="data.list[].parties[]",
 )
-PARTIES = [{"cnpj": "07575651000159", "name": "甲", "id": 1}, {"cnpj": "06164253000187", "name": "乙", "id": 2}]
+PARTIES = [{"cnpj": "11444777000161", "name": "甲", "id": 1}, {"cnpj": "11222333000181", "name": "乙", "id": 2}]
 AGREEMENTS = [
     {"id": 2100001, "begun": "15/09/2022", "organ": {"name": "CGU"}, "parties": PARTIES},
     {"id": 2100002, "begun": "16/09/2022", "organ": {"name": "CGU"}, "parties": []},
@@ -37,11 +37,11 @@ def only(path: Path, layout: Layout = LAYOUT) -> Chunk:
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
 def test_what_an_agreement_says_comes_down_to_each_of_its_parties(tmp_path, name):
     chunk = only(written(tmp_path / name, json.dumps({"total": 3, "data": {"list": AGREEMENTS}})))
-    first = {"cnpj": "07575651000159", "name": "甲", "id": "1", "list.id": "2100001", "begun": "15/09/2022"}
+    first = {"cnpj": "11444777000161", "name": "甲", "id": "1", "list.id": "2100001", "begun": "15/09/2022"}
     assert {key: chunk.cells.row(0, named=True)[key] for key in first} == first
     assert chunk.cells["organ.name"].to_list() == ["CGU", "CGU", "CGU", ""]
     assert chunk.cells["begun"].to_list() == ["15/09/2022", "15/09/2022", "16/09/2022", ""]
-    assert chunk.cells["cnpj"].to_list() == ["07575651000159", "06164253000187", "", ""]
+    assert chunk.cells["cnpj"].to_list() == ["11444777000161", "11222333000181", "", ""]
     assert chunk.faults is not None
     assert chunk.faults.to_list() == [None, None, None, "row_shape"]
     assert chunk.rows.to_list() == [1, 2, 3, 4]
@@ -72,8 +72,8 @@ XML = """<?xml version="1.0" encoding="{encoding}"?>
 <data xmlns="urn:x" xmlns:y="urn:y">
   <total>3</total>
   <list begun="15/09/2022"><id>2100001</id><organ><name>CGU</name></organ>
-    <parties cnpj="07575651000159"><name>甲 &amp; 子</name><id>1</id></parties>
-    <y:parties cnpj="06164253000187"><name><![CDATA[乙<公司>]]></name></y:parties></list>
+    <parties cnpj="11444777000161"><name>甲 &amp; 子</name><id>1</id></parties>
+    <y:parties cnpj="11222333000181"><name><![CDATA[乙<公司>]]></name></y:parties></list>
   <list begun="16/09/2022"><id>2100002</id></list>
 </data>
 """
@@ -84,8 +84,8 @@ def test_elements_of_xml_are_rows_and_attributes_cells(tmp_path, name):
     layout = Layout("demo", LAYOUT.columns, rows="list[].parties[]")
     chunk = only(written(tmp_path / name, XML.format(encoding="UTF-8")), layout)
     assert chunk.cells.select("@cnpj", "name", "@begun", "id", "organ.name").rows() == [
-        ("07575651000159", "甲 & 子", "15/09/2022", "1", "CGU"),
-        ("06164253000187", "乙<公司>", "15/09/2022", "", "CGU"),
+        ("11444777000161", "甲 & 子", "15/09/2022", "1", "CGU"),
+        ("11222333000181", "乙<公司>", "15/09/2022", "", "CGU"),
         ("", "", "16/09/2022", "", ""),
     ]
     # An agreement's number is none of a party's, also where the party has none.

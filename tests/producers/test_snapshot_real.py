@@ -44,13 +44,14 @@ def test_the_mexican_list_of_2022_follows_that_of_2021(tmp_path):
     in_2022 = after.of_kind(LISTED)["subject_key"].unique()
     # 110 taxpayers are new. One is gone: a court had its row blanked, and a blanked row names nobody.
     assert in_2022.filter(~in_2022.is_in(in_2021.implode())).len() == 110
-    assert in_2021.filter(~in_2021.is_in(in_2022.implode())).to_list() == ["MX-RFC:CDM000308Q62"]
+    suppressed = in_2021.filter(~in_2021.is_in(in_2022.implode())).to_list()
+    assert len(suppressed) == 1  # by whose number is nobody's business any more: it stands in no file of ours
     # 20 open resolutions are withdrawn: that one's, and 19 of taxpayers whose resolution was issued anew under another
     # number; 17 of the new ones stand, 2 were ended by a ruling since. 16 presumptions that the list of 2021 had closed
     # stand again: 15 of taxpayers that are confirmed once more, 1 whose ruling now stands with another case of his.
     assert plan.counts == Counts(16_897, 16_974, 732, withdrawn=20, reinstated=16)
     gone = plan.withdraw.filter(~pl.col("subject_key").is_in(in_2022.implode()))
-    assert gone["subject_key"].to_list() == ["MX-RFC:CDM000308Q62"]
+    assert gone["subject_key"].to_list() == suppressed
     reissued = plan.withdraw.filter(pl.col("subject_key").is_in(in_2022.implode()))
     stands = subjects(shelf).filter(pl.col("category") == "serious_list")["subject_key"]
     assert reissued.height == 19

@@ -146,7 +146,7 @@ REJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("personal_number", "resident_id", {"item": f"当事人{RESIDENT_ID}"}),
     ("personal_number", "resident_id", {"subject_ids": [f"CN-USCC:{RESIDENT_ID}"]}),
     ("personal_number", "mobile_phone", {"source_url": "https://example.org/?tel=13912345678"}),
-    ("subject_out_of_scope", "trade unions", {"subject_ids": ["CN-USCC:81532532518787549U"]}),
+    ("subject_out_of_scope", "trade unions", {"subject_ids": ["CN-USCC:81370100XXXX00051N"]}),
     ("value_unreadable", "decided_on", {"faults": ["value_unreadable:decided_on", "value_missing:item"]}),
     ("value_missing", "document_number", {"faults": ["value_missing:document_number"]}),
     ("code_unknown", "classes", {"faults": ["code_unknown:classes"]}),
@@ -167,7 +167,7 @@ REJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("personal_number", "resident_id", {"subject_name": f"示例公司{RESIDENT_ID[:6]}<b>{RESIDENT_ID[6:]}</b>"}),
     ("several_subjects", "subject_name", {"subject_name": "济南示例商贸有限公司、潍坊示例物流有限公司"}),
     ("several_subjects", "subject_ids", {"subject_ids": [f"?:{USCC}、91370100XXXX00051M"]}),
-    ("document_number_invalid", "document_number", {"document_number": "未经备案网站提供服务"}),
+    ("document_number_invalid", "document_number", {"document_number": "擅自改变用途提供服务"}),
     ("document_number_invalid", "document_number", {"document_number": "济市监处罚〔2026〕1号、济市监处罚〔2026〕2号"}),
     ("amounts_disagree", "fine_fen", {"faults": ["amounts_disagree:fine_fen"]}),
     ("event_too_large", "legal_bases", {"faults": ["event_too_large:legal_bases"]}),
@@ -210,7 +210,7 @@ def test_every_reason_has_its_case() -> None:
 def test_the_first_reason_wins_and_a_refusal_before_all() -> None:
     everything: dict[str, Any] = {"faults": ["row_shape:"], "category": "gossip", "subject_ids": [], "item": LONG}
     assert rejected(**everything)[1] == "row_shape"
-    out_of_scope: dict[str, Any] = {"subject_ids": ["CN-USCC:81532532518787549U"]}
+    out_of_scope: dict[str, Any] = {"subject_ids": ["CN-USCC:81370100XXXX00051N"]}
     assert rejected(**everything | out_of_scope)[:2] == ("refused", "subject_out_of_scope")
     assert rejected(**everything | out_of_scope | {"state": RESIDENT_ID})[:2] == ("refused", "personal_number")
 

@@ -59,11 +59,11 @@ NOTHING = [
     (("?:91370100XX XX0005 1",), "a character lost at the end as likely as in a blank"),
     (("?:91370100XXXX0005",), "too short"),
     (("CN-USCC:00000000000000000X",), "a placeholder"),
-    (("?:企合苏总字第000063",), "an old number of another kind"),
+    (("?:企合鲁总字第000001",), "an old number of another kind"),
     (("?:1101011990030742S8",), "a resident's number with S for 5"),
     (("?:11010119900307 258",), "a resident's number that lost a digit"),
     (("?:1101O1900307425",), "an old resident's number with O for 0"),
-    (("?:8I532532518787549U",), "a body that is out of scope"),
+    (("?:8I370100XXXX00051N",), "a body that is out of scope"),
     (("CN-ORG:60003734-2",), "an organisation code with a wrong check"),
 ]
 
