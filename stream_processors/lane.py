@@ -136,7 +136,7 @@ class Lane:
         self._restoring = False
         self._behind = 0
         self._behind_since = 0.0
-        self._ready_at = self._answered_at = time.monotonic()
+        self._answered_at = self._looked_at = time.monotonic()
         self._ended = threading.Event()
         self._tracked: dict[int, int | None] = {}
         self._needs_restore = False
@@ -234,7 +234,7 @@ class Lane:
         self._needs_restore = False
         self._committed_at = time.monotonic()
         self._source.consumer.resume(self._source.consumer.assignment())
-        self._behind, self._ready_at = 0, self._committed_at
+        self._behind = 0
         self._rests = False
         self.ready.set()
 
@@ -417,34 +417,42 @@ class Lane:
                 self._watch_lag(now)
 
     def _watch_lag(self, now: float) -> None:
-        """Lag without a commit, and no word about the lag, say the same: the client is stuck."""
+        """Lag without a commit says that the client is stuck; a broker that is slow to say how far we are does not."""
         # From the first sight of this lag on: a lane that was idle for an hour has an hour without a commit behind it.
+        # And only a word that is newer than the last commit: what was said before may be done by now.
         quiet = now - max(self._committed_at, self._behind_since)
-        if self._behind > 0 and quiet > QUIET_SECONDS_MAX:
+        if self._behind > 0 and self._answered_at > self._committed_at and quiet > QUIET_SECONDS_MAX:
             self._die(f"there is lag and no commit for {quiet:.0f} s while {self._doing}")
-        if now - max(self._answered_at, self._ready_at) > QUIET_SECONDS_MAX:
-            self._die(f"the broker has not said for {QUIET_SECONDS_MAX:.0f} s how far this lane is")
+        # Each question has a time-out, so that a thread which does not come round is no slow broker.
+        if now - self._looked_at > QUIET_SECONDS_MAX:
+            self._die(f"nobody has looked for {QUIET_SECONDS_MAX:.0f} s how far this lane is")
 
     def _look(self) -> None:
         """Asks how far the lane is behind, in a thread of its own: a question takes long while a broker is away."""
+        silent_since = time.monotonic()
         while not self._ended.wait(_LOOK_SECONDS):
+            asked_at = self._looked_at = time.monotonic()
             if self._restoring or not self.ready.is_set():
                 continue
             try:
                 lag = self._lag()
-            except (KafkaException, Retryable, RuntimeError):  # the last: the consumer was closed meanwhile
-                continue  # `_watch_lag` ends the process when that goes on
+            except (KafkaException, Retryable, RuntimeError) as error:  # the last: the consumer was closed meanwhile
+                if asked_at - silent_since > QUIET_SECONDS_MAX:
+                    self._log.warning("the broker does not say how far this lane is; it goes on", why=str(error))
+                    silent_since = asked_at
+                continue  # asked again; what the broker said last is what `_watch_lag` goes by
+            silent_since = asked_at
             self._metrics.lag(lag)
-            self._note_lag(sum(lag.values()), time.monotonic())
+            self._note_lag(sum(lag.values()), asked_at)
             with suppress(Retryable):  # it is a metric only
                 self._tell_open_transactions()
 
-    def _note_lag(self, behind: int, now: float) -> None:
-        """What the watchdog goes by: how far behind, since when, and when the broker said so."""
+    def _note_lag(self, behind: int, asked_at: float) -> None:
+        """What the watchdog goes by: how far behind, since when, and when that was asked which the broker answered."""
         if self._behind == 0 and behind > 0:
-            self._behind_since = now
+            self._behind_since = asked_at
         self._behind = behind
-        self._answered_at = now
+        self._answered_at = asked_at
 
     def _not_ready_for_long(self) -> None:
         """A restore may take its time; a member that is given no partitions does not come by them any more."""
@@ -467,6 +475,7 @@ class Lane:
         (answer,) = client.list_consumer_group_offsets([request], request_timeout=5.0).values()
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in answer.result().topic_partitions}
         for topic in {place.topic for place in held}:
+            self._looked_at = time.monotonic()
             partitions = [place.partition for place in held if place.topic == topic]
             stable = end_offsets(self._settings, topic, read_committed=True, partitions=partitions)
             high = end_offsets(self._settings, topic, partitions=partitions)
@@ -479,6 +488,7 @@ class Lane:
     def _tell_open_transactions(self) -> None:
         """High watermark minus last stable offset of what this lane writes."""
         for topic in self._writes:
+            self._looked_at = time.monotonic()
             stable = end_offsets(self._settings, topic, read_committed=True)
             high = end_offsets(self._settings, topic)
             for partition, end in stable.items():

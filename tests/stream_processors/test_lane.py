@@ -365,15 +365,42 @@ def test_a_transaction_that_stays_open_ends_the_process(place: Place, monkeypatc
     assert codes[0] == 70
 
 
-def test_an_idle_lane_is_not_taken_for_stuck_by_its_first_lag(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = Registry()
-    lane = Lane(Settings(), Copy("idle", ["in"], "out"), LaneMetrics("idle", registry), threading.Event())
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> tuple[Lane, list[str]]:
+    """A lane that does not run, and what its watchdog would have ended it for."""
+    lane = Lane(Settings(), Copy("watched", ["in"], "out"), LaneMetrics("watched", Registry()), threading.Event())
     said: list[str] = []
     monkeypatch.setattr(lane, "_die", said.append)
-    hour = lane._committed_at + 3600.0  # an hour without anything to commit
+    return lane, said
+
+
+def test_an_idle_lane_is_not_taken_for_stuck_by_its_first_lag(watched: tuple[Lane, list[str]]) -> None:
+    lane, said = watched
+    hour = lane._looked_at = lane._committed_at + 3600.0  # an hour without anything to commit
     lane._note_lag(5, hour)
     lane._watch_lag(hour + 1)
     assert said == []
-    lane._note_lag(5, hour + lanes.QUIET_SECONDS_MAX + 1)
-    lane._watch_lag(hour + lanes.QUIET_SECONDS_MAX + 1)
+    later = lane._looked_at = hour + lanes.QUIET_SECONDS_MAX + 1
+    lane._note_lag(5, later)
+    lane._watch_lag(later)
     assert len(said) == 1 and "there is lag and no commit" in said[0]
+
+
+def test_a_broker_that_is_slow_to_say_how_far_a_lane_is_does_not_end_it(watched: tuple[Lane, list[str]]) -> None:
+    lane, said = watched
+    asked = lane._committed_at + 1
+    lane._note_lag(5, asked)
+    lane._committed_at = asked + 1  # what lay there is done, and nobody has said so yet
+    later = lane._looked_at = asked + 10 * lanes.QUIET_SECONDS_MAX
+    lane._watch_lag(later)
+    assert said == []
+    lane._note_lag(1, later)
+    lane._looked_at = later + lanes.QUIET_SECONDS_MAX + 1
+    lane._watch_lag(lane._looked_at)
+    assert len(said) == 1 and "there is lag and no commit" in said[0]
+
+
+def test_a_question_that_never_ends_is_found(watched: tuple[Lane, list[str]]) -> None:
+    lane, said = watched
+    lane._watch_lag(lane._looked_at + lanes.QUIET_SECONDS_MAX + 1)
+    assert len(said) == 1 and "nobody has looked" in said[0]
