@@ -198,7 +198,7 @@ def _said(error: CycloptsError) -> str:
     """What is wrong with the command line; a word of it that may be a personal number is not repeated."""
     from schemas.persons import screen_text
 
-    message = " ".join(str(error).split())
+    message = " ".join(str(error).split()).rstrip(".")
     if screen_text(message) is not None:
         message = "the command line can not be read"
     return f"{message}; see xinliu --help"

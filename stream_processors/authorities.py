@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from schemas import reference
 from schemas.reference import Reference
@@ -85,9 +86,8 @@ def show(settings: Settings, *, as_json: bool) -> int:
         table = Table("authority 机关", "code", "departments", "records", "newest", "resembles")
         for each in found:
             newest = f"{each.newest:%Y-%m-%d}"
-            table.add_row(
-                each.name, each.code, ", ".join(each.departments), f"{each.records:,}", newest, each.resembles
-            )
+            cells = (each.name, each.code, ", ".join(each.departments), f"{each.records:,}", newest, each.resembles)
+            table.add_row(*map(Text, cells))  # as reported: a name in square brackets is no markup
         console().print(table)
         print("add them, or their spelling as an alias, to authorities.csv in the folder XINLIU_REFERENCE names")
     else:

@@ -90,6 +90,7 @@ def show(
     from stream_processors.quarantine_events import events_of, shown_event
     from stream_processors.quarantine_shelf import open_shelf
 
+    _more_than_none("looking into quarantine", limit)
     settings = _settings()
     reference = load(settings.reference_dir)
     wanted = wanted_of(what).checked(reference)
@@ -156,6 +157,7 @@ def propose(
 
     if (what is None) == (accept is None):
         raise InputError("proposing repairs: name an item or a group, or accept one proposal with --accept ID")
+    _more_than_none("proposing repairs", limit)
     settings = _settings()
     reference = load(settings.reference_dir)
     if accept is None:
@@ -235,6 +237,11 @@ def redrive(
         return EXIT_RETRY
     bad = found.foreseen.still_bad.total() + found.foreseen.refused.total() + found.foreseen.unreadable
     return EXIT_SOME_NOT_GOOD if bad else 0
+
+
+def _more_than_none(doing: str, limit: int) -> None:
+    if limit < 1:
+        raise InputError(f"{doing}: --limit must be more than 0")
 
 
 @contextmanager

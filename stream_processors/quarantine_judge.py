@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from schemas.avro import CREDIT_EVENT
 from schemas.examine import examine
 from schemas.reference import Reference
 from stream_processors.fold import OUTCOME_NAMES, fold
@@ -129,9 +127,3 @@ def first_of(judged: Judged, count: int) -> Judged:
         judged.rejects,
         judged.unreadable,
     )
-
-
-def without_faults(judged: Judged) -> bool:
-    """An event that comes through bears no fault; asserted at the border to Kafka."""
-    faults = judged.good.column(CREDIT_EVENT.names.index("faults"))
-    return bool(np.all([not said for said in faults.to_pylist()]))

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from schemas.calendar import LAW_TIME
 from schemas.reference import Reference
 from schemas.settings import Settings
 from stream_processors.quarantine import Wanted
@@ -27,7 +27,6 @@ from stream_processors.quarantine_send import Resender, outcomes_of
 from stream_processors.quarantine_send import counted as count_answers
 from stream_processors.quarantine_shelf import Shelf
 
-_LAW_TIME = ZoneInfo("Asia/Shanghai")
 _FIRST_DAY = 719_163  # 1970-01-01 as an ordinal
 _ITEMS_AT_ONCE = 5_000
 
@@ -132,4 +131,4 @@ def _judged(shelf: Shelf, judge: Judge, items: pl.DataFrame, limit: int | None) 
 
 def today(now: datetime) -> int:
     """Days since 1970, by the calendar that the law goes by."""
-    return now.astimezone(_LAW_TIME).date().toordinal() - _FIRST_DAY
+    return now.astimezone(LAW_TIME).date().toordinal() - _FIRST_DAY
