@@ -20,7 +20,7 @@ from schemas.catalogue import catalogue
 from schemas.errors import InputError
 from schemas.reference import Reference
 from schemas.windows import windows
-from schemas.windows_packs import load_windows
+from schemas.windows_packs import WindowPack, load_windows
 from stream_processors.clickhouse import ClickHouse
 from stream_processors.statement_measures import MEASURES, MeasureEntry, measures_of
 
@@ -139,7 +139,8 @@ def statement(
     states = store.rows(_NEWEST_STATES, doing=_DOING, parameters=parameters)
     measures = store.rows(MEASURES, doing=_DOING, parameters=parameters)
     day = (moment if moment is not None and past else now).astimezone(LAW_TIME).date()
-    return assemble(key, moment, rows, conflicts, states, measures, day)
+    packs = load_windows(reference.directory)
+    return assemble(key, moment, rows, conflicts, states, packs, measures, day)
 
 
 def subject_key_of(subject: str) -> str:
@@ -166,8 +167,9 @@ def assemble(
     rows: Sequence[Mapping[str, Any]],
     conflicts: Sequence[Mapping[str, Any]],
     states: Sequence[Mapping[str, Any]],
-    measures: Sequence[Mapping[str, Any]] = (),
-    day: date = date.min,
+    packs: Sequence[WindowPack],
+    measures: Sequence[Mapping[str, Any]],
+    day: date,
 ) -> Statement:
     """Put the answers of the store together.
 
@@ -175,6 +177,7 @@ def assemble(
         rows: the records that were shown at the moment; `shown` is 0 where they have ended since.
         conflicts: other contents that were reported of records, with their position.
         states: the newest status of every record of the subject at the moment.
+        packs: on publication; they say when a repair may end it.
         measures: the newest transition of every case of the subject at the moment.
         day: the day for which they are told.
     """
@@ -190,7 +193,7 @@ def assemble(
         for state in states
         if state["record_id"] not in ids
     )
-    entries = [_entry(row, conflicts, first) for row, first in zip(shown, _repair_from(shown), strict=True)]
+    entries = [_entry(row, conflicts, first) for row, first in zip(shown, _repair_from(shown, packs), strict=True)]
     cases, ended_measures = measures_of(measures, day)
     order = {name: place for place, name in enumerate(catalogue())}
     entries.sort(key=lambda entry: entry.record_id)
@@ -209,7 +212,7 @@ def assemble(
     )
 
 
-def _repair_from(rows: Sequence[Mapping[str, Any]]) -> list[date | None]:
+def _repair_from(rows: Sequence[Mapping[str, Any]], packs: Sequence[WindowPack]) -> list[date | None]:
     """First day on which the publication of each record may end early; None where it may not, or no rule says so."""
     if not rows:
         return []
@@ -220,7 +223,7 @@ def _repair_from(rows: Sequence[Mapping[str, Any]]) -> list[date | None]:
     frame = pl.DataFrame(
         {name: pl.Series(values, dtype=kinds.get(name, pl.String)) for name, values in columns.items()}
     )
-    verdicts = windows(frame, load_windows())
+    verdicts = windows(frame, packs)
     return [row["min_on"] if row["early_end"] else None for row in verdicts.iter_rows(named=True)]
 
 

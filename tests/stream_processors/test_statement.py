@@ -17,6 +17,7 @@ from schemas.errors import InputError
 from schemas.reference import load
 from schemas.settings import Settings
 from schemas.topics import HISTORY, MEASURES, RECORDS
+from schemas.windows_packs import SHIPPED as PUBLICATION
 from stream_processors import statement_page
 from stream_processors.clickhouse import ClickHouse, connect
 from stream_processors.rows import rows_of
@@ -227,8 +228,8 @@ def test_the_command_prints_and_says_by_its_exit_code_whether_there_is_anything(
 ):
     assert statement_page.show(settings, USCC, None, as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["subject"] == KEY
-    assert statement_page.show(settings, "91110000600037341L", "2026-05-01", as_json=False) == 1
-    assert "Nothing is on record about org:600037341" in capsys.readouterr().out
+    assert statement_page.show(settings, "91110000600056171L", "2026-05-01", as_json=False) == 1
+    assert "Nothing is on record about org:600056171" in capsys.readouterr().out
 
 
 # -- measures -----------------------------------------------------------------------------------------------------
@@ -284,3 +285,13 @@ def test_a_record_says_when_a_repair_may_end_its_publication(store: ClickHouse):
     penalty = of(store).entries[1]
     assert penalty.repair_from is not None
     assert f"earliest {penalty.repair_from}" in page(of(store))
+
+
+def test_a_folder_of_reference_changes_from_when_on_a_repair_may_end_a_publication(store: ClickHouse, tmp_path: Path):
+    shipped = (PUBLICATION / "cn-58.toml").read_text("utf-8")
+    (tmp_path / "packs").mkdir()
+    longer = shipped.replace("min_months = 3\nmax_months", "min_months = 7\nmax_months")
+    (tmp_path / "packs" / "cn-58.toml").write_text(longer, "utf-8")
+    penalty = statement(store, load(tmp_path), USCC, now=NOW).entries[1]
+    assert (penalty.decided_on, penalty.repair_from) == (date(2026, 3, 2), date(2026, 10, 2))
+    assert of(store).entries[1].repair_from == date(2026, 6, 2)
