@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -20,17 +21,31 @@ from schemas.settings import Settings
 # The modules behind the commands are imported by the commands, so that --help answers at once.
 
 Case = Annotated[str, Parameter(help="Id of the case, or its beginning; with --subject RULE@DOCUMENT.")]
-Subject = Annotated[str | None, Parameter(help="Whose case RULE@DOCUMENT is, where its evidence is not known yet.")]
 Department = Annotated[str, Parameter(help="The authority's department; the act goes to its topic.")]
-Authority = Annotated[str, Parameter(help="Code or name of the authority; by default the department's own.")]
 Document = Annotated[str, Parameter(help="Number of the act's own document.")]
-On = Annotated[str | None, Parameter(help="Day of the act, as 2026-05-01; today by default.")]
-AnnulledBy = Annotated[
-    str, Parameter(help="The act with this --document and --on was annulled, by the document of this number.")
-]
-AnnulledOn = Annotated[str | None, Parameter(help="Day of the annulment; today by default.")]
-Wait = Annotated[float, Parameter(name="--timeout", help="Give up after so many seconds without any answer.")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value instead of sentences.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What every act may say beyond its own: its day, its authority, whose case it is, and what undid it."""
+
+    on: Annotated[str | None, Parameter(help="Day of the act, as 2026-05-01; today by default.")] = None
+    authority: Annotated[str, Parameter(help="Code or name of the authority; by default the department's own.")] = ""
+    subject: Annotated[
+        str | None, Parameter(help="Whose case RULE@DOCUMENT is, where its evidence is not known yet.")
+    ] = None
+    annulled_by: Annotated[
+        str, Parameter(help="The act with this --document and --on was annulled, by the document of this number.")
+    ] = ""
+    annulled_on: Annotated[str | None, Parameter(help="Day of the annulment; today by default.")] = None
+    timeout: Annotated[float, Parameter(help="Give up after so many seconds without any answer.")] = 60.0
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative="", help="Print one JSON value instead of sentences.")
+    ] = False
+
+
+_PLAIN = About()
 
 
 def notice(
@@ -40,22 +55,15 @@ def notice(
     department: Department,
     document: Document,
     channel: Annotated[str, Parameter(help="How it was served, e.g. registered mail.")] = "",
-    on: On = None,
-    authority: Authority = "",
-    subject: Subject = None,
-    annulled_by: AnnulledBy = "",
-    annulled_on: AnnulledOn = None,
-    timeout: Wait = 60.0,
-    as_json: AsJson = False,
+    about: About = _PLAIN,
 ) -> int:
     """Report that a subject was told of an intended measure: the window for objections begins. Next: decide.
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
-    if not annulled_by and not channel:
+    if not about.annulled_by and not channel:
         raise InputError("reporting the notice: say the --channel by which it was served")
-    act = _Act("notice", department, document, on, authority, {"state": channel}, annulled_by, annulled_on)
-    return _report(case, subject, act, timeout, as_json)
+    return _report(case, "notice", department, document, {"state": channel}, about)
 
 
 def decide(
@@ -65,29 +73,23 @@ def decide(
     department: Department,
     document: Document,
     basis: Annotated[
-        list[str] | None, Parameter(help="Provision that the decision rests on; may be given several times.")
+        list[str] | None,
+        Parameter(negative="", help="Provision that the decision rests on; may be given several times."),
     ] = None,
     ends: Annotated[str | None, Parameter(help="Last day in force, within the legal maximum.")] = None,
     starts: Annotated[str | None, Parameter(help="First day in force; the day of the decision by default.")] = None,
-    on: On = None,
-    authority: Authority = "",
-    subject: Subject = None,
-    annulled_by: AnnulledBy = "",
-    annulled_on: AnnulledOn = None,
-    timeout: Wait = 60.0,
-    as_json: AsJson = False,
+    about: About = _PLAIN,
 ) -> int:
     """Report an authority's decision, which puts a measure in force if all conditions are met. Next: in-force.
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
-    if not annulled_by and (not basis or ends is None):
+    if not about.annulled_by and (not basis or ends is None):
         raise InputError("reporting the decision: say its --basis and when it --ends; nothing binds without them")
     details: dict[str, Any] = {"legal_bases": basis or [], "valid_to": None if ends is None else _day(ends, "--ends")}
     if starts is not None:
         details["valid_from"] = _day(starts, "--starts")
-    act = _Act("decision", department, document, on, authority, details, annulled_by, annulled_on)
-    return _report(case, subject, act, timeout, as_json)
+    return _report(case, "decision", department, document, details, about)
 
 
 def object_(
@@ -96,20 +98,13 @@ def object_(
     *,
     department: Annotated[str, Parameter(help="The department that received the objection.")],
     document: Annotated[str, Parameter(help="Number under which it was received, if it has one.")] = "",
-    on: On = None,
-    authority: Authority = "",
-    subject: Subject = None,
-    annulled_by: AnnulledBy = "",
-    annulled_on: AnnulledOn = None,
-    timeout: Wait = 60.0,
-    as_json: AsJson = False,
+    about: About = _PLAIN,
 ) -> int:
     """Report a subject's objection: nobody may decide before it is answered. Next: review.
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
-    act = _Act("objection", department, document, on, authority, {}, annulled_by, annulled_on)
-    return _report(case, subject, act, timeout, as_json)
+    return _report(case, "objection", department, document, {}, about)
 
 
 def review(
@@ -119,21 +114,14 @@ def review(
     department: Department,
     document: Document,
     accepted: Annotated[bool, Parameter(negative="--rejected", help="Whether the objection was accepted.")],
-    on: On = None,
-    authority: Authority = "",
-    subject: Subject = None,
-    annulled_by: AnnulledBy = "",
-    annulled_on: AnnulledOn = None,
-    timeout: Wait = 60.0,
-    as_json: AsJson = False,
+    about: About = _PLAIN,
 ) -> int:
     """Report the answer to an objection: --accepted ends the case, --rejected lets it go on. Next: decide.
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
     details = {"grade": "accepted" if accepted else "rejected"}
-    act = _Act("review", department, document, on, authority, details, annulled_by, annulled_on)
-    return _report(case, subject, act, timeout, as_json)
+    return _report(case, "review", department, document, details, about)
 
 
 def suspend(
@@ -143,21 +131,14 @@ def suspend(
     department: Department,
     document: Document,
     until: Annotated[str | None, Parameter(help="Last day of the suspension; open by default.")] = None,
-    on: On = None,
-    authority: Authority = "",
-    subject: Subject = None,
-    annulled_by: AnnulledBy = "",
-    annulled_on: AnnulledOn = None,
-    timeout: Wait = 60.0,
-    as_json: AsJson = False,
+    about: About = _PLAIN,
 ) -> int:
     """Report that a measure does not bind for a while, e.g. by order of a court. With --annulled-by it goes on.
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
     details = {} if until is None else {"valid_to": _day(until, "--until")}
-    act = _Act("suspension", department, document, on, authority, details, annulled_by, annulled_on)
-    return _report(case, subject, act, timeout, as_json)
+    return _report(case, "suspension", department, document, details, about)
 
 
 def withdraw(
@@ -166,20 +147,13 @@ def withdraw(
     *,
     department: Department,
     document: Document,
-    on: On = None,
-    authority: Authority = "",
-    subject: Subject = None,
-    annulled_by: AnnulledBy = "",
-    annulled_on: AnnulledOn = None,
-    timeout: Wait = 60.0,
-    as_json: AsJson = False,
+    about: About = _PLAIN,
 ) -> int:
     """Report that the authority takes its measure back: it ends. Next: lifted.
 
     Exit code 0: accepted; 1: refused or waiting, with the reason; 75: no answer in time.
     """
-    act = _Act("withdrawal", department, document, on, authority, {}, annulled_by, annulled_on)
-    return _report(case, subject, act, timeout, as_json)
+    return _report(case, "withdrawal", department, document, {}, about)
 
 
 COMMANDS = {
@@ -192,55 +166,38 @@ COMMANDS = {
 }
 
 
-class _Act:
-    """The part that is common to all six command lines."""
-
-    def __init__(
-        self,
-        kind: str,
-        department: str,
-        document: str,
-        on: str | None,
-        authority: str,
-        details: dict[str, Any],
-        annulled_by: str,
-        annulled_on: str | None,
-    ) -> None:
-        self.kind, self.department, self.document, self.authority = kind, department, document, authority
-        self.details, self.annulled_by = details, annulled_by
-        self.on = None if on is None else _day(on, "--on")
-        self.annulled_on = None if annulled_on is None else _day(annulled_on, "--annulled-on")
-        if annulled_by and self.on is None:
-            raise InputError(f"annulling the {kind}: say its own day with --on, that is how it is found")
-
-
-def _report(case: str, subject: str | None, act: _Act, wait_seconds: float, as_json: bool) -> int:
+def _report(case: str, kind: str, department: str, document: str, details: dict[str, Any], about: About) -> int:
+    """The part that is common to all six: send it, and say what became of it."""
     from schemas.asked import subject_key_asked
     from stream_processors import case_words
     from stream_processors.case_reader import find_case, law_of, named_case
     from stream_processors.decide import ActOrder, report_act
 
+    on = None if about.on is None else _day(about.on, "--on")
+    annulled_on = None if about.annulled_on is None else _day(about.annulled_on, "--annulled-on")
+    if about.annulled_by and on is None:
+        raise InputError(f"annulling the {kind}: say its own day with --on, that is how it is found")
     settings = Settings.from_env(os.environ)
     law = law_of(settings, time.time)
-    if subject is None:
+    if about.subject is None:
         known, name = find_case(settings, case)
     else:
-        known, name = named_case(settings, case, subject_key_asked(subject, f"reporting the {act.kind}"))
+        known, name = named_case(settings, case, subject_key_asked(about.subject, f"reporting the {kind}"))
     order = ActOrder(
-        act.kind,
-        act.department,
-        act.document,
-        act.on or law.today,
-        act.authority,
-        act.details,
-        act.annulled_by,
-        act.annulled_on or law.today,
+        kind,
+        department,
+        document,
+        on or law.today,
+        about.authority,
+        details,
+        about.annulled_by,
+        annulled_on or law.today,
     )
-    done = report_act(settings, law, known, name, order, wait_seconds)
+    done = report_act(settings, law, known, name, order, about.timeout)
     became = done.known.facts.acts[done.record_id].status if done.known is not None else ""
-    undone = bool(act.annulled_by) and became == "annulled"
+    undone = bool(about.annulled_by) and became == "annulled"
     words = "annulled: the act counts no more" if undone else "" if done.fate is None else case_words.fate(done.fate)
-    if as_json:
+    if about.as_json:
         answer: dict[str, Any] = {
             "submission": done.submission,
             "event_id": done.event_id,
@@ -254,7 +211,7 @@ def _report(case: str, subject: str | None, act: _Act, wait_seconds: float, as_j
         }
         print(json.dumps(answer, ensure_ascii=False, indent=1))
     else:
-        print(f"{act.kind} {act.document} · record {done.record_id} · event {done.event_id}")
+        print(f"{kind} {document} · record {done.record_id} · event {done.event_id}")
         if not done.outcome:
             print("no receipt came in time: it is sent, and nothing is lost; see xinliu status, then ask again")
         elif done.reason:
@@ -269,7 +226,7 @@ def _report(case: str, subject: str | None, act: _Act, wait_seconds: float, as_j
     if not done.outcome or (done.case is None and not done.reason and done.outcome != "conflicting"):
         return EXIT_RETRY
     accepted = done.fate is not None and done.fate.outcome == "accepted"
-    return 0 if undone or (accepted and not act.annulled_by) else EXIT_SOME_NOT_GOOD
+    return 0 if undone or (accepted and not about.annulled_by) else EXIT_SOME_NOT_GOOD
 
 
 def _outcome_sentence(outcome: str) -> str:
