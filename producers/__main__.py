@@ -41,6 +41,20 @@ DepartmentName = Annotated[str, Parameter(name="--department", help="Who reports
 Silence = Annotated[
     float, Parameter(name="--timeout", help="Give up after so many seconds without any answer from the platform.")
 ]
+Wait = Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")]
+Corrects = Annotated[
+    bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
+]
+BadShareMax = Annotated[
+    float | None,
+    Parameter(
+        help="Share of rows that may be set aside; past it nothing is sent. Default: XINLIU_BAD_PERCENT_MAX, 0.2 "
+        "where it is not set."
+    ),
+]
+Resume = Annotated[
+    bool, Parameter(negative="", help="Somebody has looked into the department's last bad file: send again.")
+]
 
 
 @mappings_app.default
@@ -150,10 +164,8 @@ def publish(
     *,
     department: DepartmentName,
     mapping: MappingName,
-    wait: Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")] = False,
-    corrects: Annotated[
-        bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
-    ] = False,
+    wait: Wait = False,
+    corrects: Corrects = False,
     as_of: Annotated[
         date | None, Parameter(help="Day that the rows are of, YYYY-MM-DD: newer rows replace older.")
     ] = None,
@@ -170,13 +182,8 @@ def publish(
     previous: Annotated[
         Path | None, Parameter(help="File of the last full list, where nothing is known of it here.")
     ] = None,
-    bad_share_max: Annotated[
-        float | None,
-        Parameter(help="Share of rows that may be set aside; past it nothing is sent. Default: 0.2."),
-    ] = None,
-    resume: Annotated[
-        bool, Parameter(negative="", help="Somebody has looked into the department's last bad file: send again.")
-    ] = False,
+    bad_share_max: BadShareMax = None,
+    resume: Resume = False,
     timeout: Silence = 60.0,
     as_json: AsJson = False,
 ) -> int:
@@ -194,6 +201,7 @@ def publish(
     is meant to refuse them); 1: with --wait, some rows were set aside; 2: a file can not be used or must not be sent;
     75: the platform does not answer, run the same command again. Next: xinliu-adapter receipts SUBMISSION.
     """
+    from producers.breaker import share_of
     from producers.commands import Wanted, publish_files, snapshot_order
 
     settings = _settings()
@@ -207,7 +215,7 @@ def publish(
         timeout,
         as_json,
         snapshot_order(snapshot, source, shrink_max, first, previous),
-        settings.bad_percent_max / 100 if bad_share_max is None else bad_share_max,
+        share_of(bad_share_max, settings),
         resume,
     )
     return publish_files(settings, wanted, _now)
@@ -220,21 +228,15 @@ def pull(
     *,
     department: DepartmentName = "",
     mapping: MappingName = "",
-    wait: Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")] = False,
+    wait: Wait = False,
     once: Annotated[bool, Parameter(negative="", help="One pull, though the source file says every_seconds.")] = False,
     status: Annotated[bool, Parameter(negative="", help="Say how far each source has been read, and end.")] = False,
     from_start: Annotated[
         bool, Parameter(negative="", help="Forget the watermark and read everything again; it comes back as repeats.")
     ] = False,
-    corrects: Annotated[
-        bool, Parameter(negative="", help="Rows that differ from what is on record replace it: they are newer.")
-    ] = False,
-    bad_share_max: Annotated[
-        float | None, Parameter(help="Share of rows that may be set aside; past it nothing is sent. Default: 0.2.")
-    ] = None,
-    resume: Annotated[
-        bool, Parameter(negative="", help="Somebody has looked into the department's last bad file: send again.")
-    ] = False,
+    corrects: Corrects = False,
+    bad_share_max: BadShareMax = None,
+    resume: Resume = False,
     timeout: Silence = 60.0,
     as_json: AsJson = False,
 ) -> int:
@@ -252,15 +254,25 @@ def pull(
     2: the source can not be used or must not be sent; 75: the source or the platform does not answer, run it again.
     Next: xinliu-adapter receipts SUBMISSION.
     """
+    from producers.breaker import share_of
     from producers.sources import command
 
     if status:
         return command.say_status(_settings(), source, os.environ, as_json)
     path = command.require_options(source, department, mapping)
     settings = _settings()
-    share = settings.bad_percent_max / 100 if bad_share_max is None else bad_share_max
     wanted = command.Wanted(
-        path, department, mapping, wait, once, from_start, corrects, timeout, share, resume, as_json
+        path,
+        department,
+        mapping,
+        wait,
+        once,
+        from_start,
+        corrects,
+        timeout,
+        share_of(bad_share_max, settings),
+        resume,
+        as_json,
     )
     return command.pull_source(settings, wanted, os.environ, _now)
 
@@ -269,7 +281,7 @@ def pull(
 def receipts(
     submission: str,
     *,
-    wait: Annotated[bool, Parameter(negative="", help="Wait until each row has its outcome.")] = False,
+    wait: Wait = False,
     timeout: Silence = 60.0,
     as_json: AsJson = False,
 ) -> int:

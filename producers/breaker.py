@@ -16,8 +16,10 @@ import polars as pl
 from producers.check import examine_as_reported, rejected_rows
 from producers.mapping import Mapped, Mapping
 from producers.readers import Chunk
+from schemas.errors import InputError
 from schemas.examine import Examined
 from schemas.reference import Reference
+from schemas.settings import Settings
 
 BAD_SHARE_MAX = 0.2
 BAD_ROWS_MIN = 50
@@ -76,6 +78,15 @@ class Judged:
             f"{self.set_aside:,} of {self.rows:,} rows ({self.share:.0%}): {', '.join(named)}"
             f"{f' and {more} more reasons' if more > 0 else ''}{refused}"
         )
+
+
+def share_of(asked: float | None, settings: Settings) -> float:
+    """The share that --bad-share-max asks for, without it that of the settings; InputError where it is no share."""
+    if asked is None:
+        return settings.bad_percent_max / 100
+    if not 0 <= asked <= 1:
+        raise InputError("--bad-share-max is a share between 0 and 1, such as 0.2; 1 sends whatever it is")
+    return asked
 
 
 def judged_of(rows: int, rejects: pl.DataFrame) -> Judged:

@@ -14,7 +14,7 @@ from producers import show
 from producers.breaker import BAD_SHARE_MAX
 from producers.journal import Entry, Journal, key_of, sha256_of
 from producers.mapping import load
-from producers.publisher import Interrupted, Order, Progress, note_result, publish
+from producers.publisher import Interrupted, Order, Progress, note_result, publish, require_department
 from producers.readers import progress_total
 from producers.receipts import RECEIVED_SCHEMA, Result, collect, of_entry, total
 from producers.snapshot_base import source_name
@@ -68,6 +68,9 @@ def publish_files(settings: Settings, wanted: Wanted, now: Callable[[], datetime
             "files, or publish each under a --source name of its own"
         )
     mapping = load(wanted.mapping, settings)
+    if wanted.resume:  # once: a bad file among these stops those behind it all the same
+        require_department(settings, wanted.department)
+        Journal(settings.home).resume(wanted.department)
     command = _name_of(wanted)
     sent: list[tuple[Entry, pl.DataFrame]] = []
     exit_code = 0
@@ -83,7 +86,6 @@ def publish_files(settings: Settings, wanted: Wanted, now: Callable[[], datetime
                 f"{command}.{number}" if command else "",
                 wanted.snapshot,
                 wanted.bad_share_max,
-                wanted.resume,
             )
             try:
                 sent.append(publish(settings, order, now, _on_bar(bars, path)))

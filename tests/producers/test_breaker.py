@@ -9,11 +9,13 @@ import pytest
 from publishing import PERSON, Department, answering, register_department
 from snapshots import MAPPING, barred, write_list
 
-from producers import publisher, readers
+from producers import commands, publisher, readers
 from producers.__main__ import answer
-from producers.breaker import BAD_ROWS_MIN, Judged, judged_of
+from producers.breaker import BAD_ROWS_MIN, Judged, judged_of, share_of
 from producers.journal import Journal
-from schemas.errors import EXIT_INPUT, EXIT_RETRY, EXIT_SOME_NOT_GOOD
+from producers.publisher import Order
+from schemas.errors import EXIT_INPUT, EXIT_RETRY, EXIT_SOME_NOT_GOOD, InputError
+from schemas.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,12 @@ def test_the_words_name_the_share_the_top_reasons_and_what_does_not_count():
         "11 of 23 rows (50%): 5 value_unreadable (decided_on), 3 subject_unresolved, 2 value_missing (item) and 1 more "
         "reasons; 1 refused rows do not count"
     )
+
+
+@pytest.mark.parametrize("asked", [20, -0.1, float("nan")])
+def test_a_percentage_is_no_share_and_does_not_switch_the_breaker_off(asked):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        share_of(asked, Settings())
 
 
 @pytest.fixture
@@ -127,6 +135,24 @@ def test_a_department_is_stopped_by_its_last_file_until_somebody_says_so(departm
         assert publish(department, second, "--resume") == 0
     assert department.events().height == before + 61
     assert publish(department, first) == 0
+
+
+def test_resume_lets_a_command_begin_and_not_its_later_files_pass(tmp_path, monkeypatch):
+    monkeypatch.setenv("XINLIU_HOME", str(tmp_path / "home"))
+    journal = Journal(tmp_path / "home")
+    journal.stop("market", "the file before was bad")
+    found: list[tuple[str | None, bool]] = []
+
+    def turns_out_bad(settings: Settings, order: Order, *_: object) -> None:
+        found.append((journal.stopped("market"), order.resume))
+        journal.stop("market", "the first was bad")
+        raise InputError("bad")
+
+    monkeypatch.setattr(commands, "publish", turns_out_bad)
+    files = [str(mixed(tmp_path / f"{number}.csv", 0, 1)) for number in (0, 1)]
+    words = ["publish", *files, "--department", "market", "--mapping", MAPPING, "--resume"]
+    assert answer(words) == EXIT_INPUT
+    assert found == [(None, False), ("the first was bad", False)]
 
 
 def test_the_receipts_of_the_last_file_are_looked_at_though_nobody_asked_for_them(department, tmp_path, capsys):
