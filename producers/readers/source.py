@@ -121,7 +121,7 @@ def find(path: Path) -> Source:
 def _unknown_ending(path: Path) -> InputError:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zip")]
     return InputError(
-        f"reading {path}: files that end in {(suffixes or ['no such thing'])[-1]} are not read; "
+        f"reading {path}: files {f'that end in {suffixes[-1]}' if suffixes else 'without an ending'} are not read; "
         f"use {', '.join(KINDS)}, or one of them with .gz or .zip behind it"
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -224,8 +225,9 @@ def _feed(table: Table, environ: Mapping[str, str]) -> FeedSource:
     since = table.text("since", "")
     if since and not watermark:
         raise table.error("since", "needs a watermark: the member of a row whose value it asks for")
+    written = table.text("url")
     found = FeedSource(
-        url=_value(table, "url", table.text("url"), environ),
+        url=_value(table, "url", written, environ),
         parameters=_values(table.table("parameters"), environ),
         headers=_values(table.table("headers"), environ),
         rows=table.text("rows", ""),
@@ -242,6 +244,8 @@ def _feed(table: Table, environ: Mapping[str, str]) -> FeedSource:
     )
     if not re.match(r"https?://[^/?#@\s]+(?:[/?#]|$)", found.url):
         raise table.error("url", "must begin with http:// or https:// and a host, without user and password")
+    if found.url == written and any(_SECRET_NAMES.search(name) for name, _ in parse_qsl(urlsplit(written).query)):
+        raise table.error("url", "holds a secret; say it under parameters, as env:ITS_NAME")
     table.done()
     return found
 

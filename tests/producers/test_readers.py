@@ -5,9 +5,9 @@ import json
 from datetime import date
 from pathlib import Path
 
-import openpyxl
 import polars as pl
 import pytest
+from workbooks import workbook
 
 from producers.readers import Chunk, Column, Layout, progress_total, read
 from schemas.errors import InputError
@@ -143,18 +143,6 @@ def test_two_columns_with_one_header_are_told_apart(tmp_path):
     assert chunk.cells.columns == [*HEADER, "备注", "备注 #2"]
 
 
-def workbook(path: Path, sheets: dict[str, list[list[object]]], hidden: tuple[str, ...] = ()) -> Path:
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for title, rows in sheets.items():
-        sheet = book.create_sheet(title)
-        for row in rows:
-            sheet.append(row)
-        sheet.sheet_state = "hidden" if title in hidden else "visible"
-    book.save(path)
-    return path
-
-
 def test_the_first_visible_sheet_with_the_header_is_read(tmp_path):
     path = workbook(
         tmp_path / "a.xlsx",
@@ -240,7 +228,7 @@ BAD_FILES = {
     "g.csv": (b"", "the file is empty"),
     "h.csv.gz": (gzip.compress(b""), "the file is empty"),
     "i.docx": (b"PK", "files that end in .docx are not read"),
-    "j": (b"x", "files that end in no such thing are not read"),
+    "j": (b"x", "files without an ending are not read"),
     "k.csv": ("电话,手机\n1,2\n".encode(), "is a header that mapping demo knows"),
     "l.csv": (
         NAMELESS.encode(),

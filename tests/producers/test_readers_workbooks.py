@@ -9,6 +9,7 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
+from workbooks import workbook
 
 from producers.readers import Column, Layout, read
 from producers.readers.cells import text
@@ -29,18 +30,6 @@ LAYOUT = Layout(
 )
 HEADER = ["企业名称", "统一社会信用代码", "罚款"]
 ROW = ["甲公司", "91370100XXXX00051M", "1"]
-
-
-def workbook(path: Path, sheets: dict[str, list[list[object]]], hidden: tuple[str, ...] = ()) -> Path:
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for title, rows in sheets.items():
-        sheet = book.create_sheet(title)
-        for row in rows:
-            sheet.append(row)
-        sheet.sheet_state = "hidden" if title in hidden else "visible"
-    book.save(path)
-    return path
 
 
 def rewritten(path: Path, part: str, old: str, new: str) -> Path:

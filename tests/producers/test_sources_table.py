@@ -298,6 +298,7 @@ WRONG_FILES = [
     ('[table]\nurl = "sqlite:///a"\ntable = "t"\n[feed]\nurl = "http://h"', "either a [table] or a [feed]"),
     ('[feed]\nurl = "ftp://h"', "must begin with http:// or https://"),
     ('[feed]\nurl = "http://h"\nheaders = { Authorization = "Bearer abc" }', "headers.Authorization is a secret"),
+    ('[feed]\nurl = "http://h/rows?size=5&token=abc"', "feed.url holds a secret"),
     ('[feed]\nurl = "http://h"\npaging = { kind = "cursor", parameter = "c" }', "paging.member is missing"),
     ('[feed]\nurl = "http://h"\nsince = "from"', "needs a watermark"),
     ('name = "a/b"\n[feed]\nurl = "http://h"', "must be letters, digits"),
