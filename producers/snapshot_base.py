@@ -121,7 +121,7 @@ def of_platform(
 ) -> Base:
     """The records that the platform holds of this list: reported by the department, through the mapping, and named so.
 
-    Reads the whole of `credit.records`, which takes a minute for some 20 million: only where nothing was kept here.
+    Reads the whole of `credit.records`, which takes its time: only where nothing was kept here.
 
     Raises:
         InputError: this department may not read the records, or there are none yet.

@@ -148,16 +148,19 @@ class LinesFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = pq.ParquetWriter(path, _ARROW, compression="lz4")
+        with _writing(path.parent):
+            self._writer = pq.ParquetWriter(path, _ARROW, compression="lz4")
         self._open = True
 
     def add(self, lines: pl.DataFrame) -> None:
-        self._writer.write_table(lines.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ARROW))
+        with _writing(self._path.parent):
+            self._writer.write_table(lines.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ARROW))
 
     def close(self) -> None:
         if self._open:
-            self._writer.close()
             self._open = False
+            with _writing(self._path.parent):
+                self._writer.close()
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         self.close()

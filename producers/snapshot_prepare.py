@@ -107,10 +107,7 @@ class FullList:
             "operation": frame["operation"].set(at, "reinstate").to_arrow(compat_level=pl.CompatLevel.oldest()),
             "source_version": pa.compute.if_else(pa.array(opens), version, events.column("source_version")),
         }
-        columns = [
-            changed.get(field.name, events.column(field.name)).cast(field.type)  # type: ignore[union-attr]
-            for field in events.schema
-        ]
+        columns = [changed.get(field.name, events.column(field.name)).cast(field.type) for field in events.schema]
         return pa.RecordBatch.from_arrays(columns, schema=events.schema)
 
     def withdrawals(self) -> Iterator[pa.RecordBatch]:
