@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import companies
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,7 +17,6 @@ from schemas import codec
 from schemas.avro import CREDIT_EVENT, CREDIT_RECORD, IDENTIFIED_EVENT, MEASURE, SUBJECT_CASES
 from schemas.reference import load
 from schemas.topics import ACKS, CASES, IDENTIFIED, IN_FORCE, RECORDS, events_topic
-from schemas.uscc import org_code_check, uscc_check_digit
 from stream_processors.cases.facts import Facts, from_json
 from stream_processors.decide import ActOrder, authority_of, event_of
 from stream_processors.enforcement import LAW_TIME, Enforcement, read_acknowledgements
@@ -33,9 +33,7 @@ SERVICE = "portal-of-the-latency"
 
 
 def code(number: int) -> str:
-    body = f"WW{number:06d}"
-    first = f"91370102{body}{org_code_check(body)}"
-    return first + uscc_check_digit(first)
+    return companies.company_code(number, "WW")
 
 
 def put_on_the_list(stack: Stack, folder: Path) -> None:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import companies
 import pytest
 from stacks import Stack, wait_for
 
-from schemas.uscc import org_code_check, uscc_check_digit
 from stream_processors.__main__ import answer
 from stream_processors.enforcement import LAW_TIME, Ended, Enforcement
 
@@ -39,10 +39,7 @@ def xinliu(
 
 
 def company_code(number: int) -> str:
-    """A made-up code with right check digits."""
-    body = f"YY{number:06d}"
-    first = f"91370102{body}{org_code_check(body)}"
-    return first + uscc_check_digit(first)
+    return companies.company_code(number, "YY")
 
 
 def a_day(days_ago: int) -> str:

@@ -10,34 +10,8 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from companies import company_code, write_companies_mapping
 from stacks import Stack, wait_for
-
-from schemas.uscc import org_code_check, uscc_check_digit
-
-MAPPING = """
-version = {version}
-title_zh = "企业"
-title_en = "Companies"
-source = "made up"
-category = "registration"
-subject_ids = [{{ scheme = "CN-ANY", column = "code" }}]
-[columns.code]
-headers = ["代码"]
-[fields.subject_name]
-headers = ["名称"]
-[fields.subject_kind]
-headers = ["类型"]
-codes = {{ legal_person = [{kinds}] }}
-[fields.decided_on]
-headers = ["日期"]
-"""
-
-
-def code(number: int) -> str:
-    """A made-up code with right check digits."""
-    body = f"XX{number:06d}"
-    first = f"91370102{body}{org_code_check(body)}"
-    return first + uscc_check_digit(first)
 
 
 def with_wrong_check(right: str) -> str:
@@ -54,8 +28,7 @@ def stack(running_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sta
 
 def write_mapping(stack: Stack, version: int, *kinds: str) -> None:
     assert stack.settings.mappings_dir is not None
-    text = MAPPING.format(version=version, kinds=", ".join(f'"{kind}"' for kind in kinds))
-    (stack.settings.mappings_dir / "repairable.toml").write_text(text, "utf-8")
+    write_companies_mapping(stack.settings.mappings_dir / "repairable.toml", version, *kinds)
 
 
 def told(done: CompletedProcess[str]) -> dict[str, Any]:
@@ -71,7 +44,7 @@ def group_of(stack: Stack, submission: str) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.nightly
 def test_what_was_set_aside_is_repaired_and_nothing_is_lost_or_doubled(stack: Stack, tmp_path: Path):
-    good, kind, typed, wrong = (code(704_000 + number) for number in range(4))
+    good, kind, typed, wrong = (company_code(704_000 + number) for number in range(4))
     misread = typed.replace("0", "O", 1) if "0" in typed[:2] else typed[:10] + typed[10:].replace("0", "O", 1)
     file = tmp_path / "companies.csv"
     rows = [

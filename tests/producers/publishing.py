@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import polars as pl
+from companies import company_code as code
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from conftest import Broker
@@ -24,18 +25,10 @@ from schemas import codec
 from schemas.avro import CREDIT_EVENT, RECEIPT
 from schemas.settings import Settings
 from schemas.topics import events_topic, receipts_topic
-from schemas.uscc import org_code_check, uscc_check_digit
 
 PARTITIONS = 3
 PERSON = resident_number(Random(1))
 HEADERS = ["企业名称", "统一社会信用代码", "注册日期", "企业类型", "注册资金"]
-
-
-def code(number: int) -> str:
-    """A made-up code with right check digits."""
-    body = f"XX{number:06d}"
-    first = f"91370102{body}{org_code_check(body)}"
-    return first + uscc_check_digit(first)
 
 
 def write_registrations(path: Path, count: int, first: int = 0, persons: int = 0) -> Path:

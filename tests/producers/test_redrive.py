@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from companies import write_companies_mapping
 from confluent_kafka import Producer
 from publishing import PARTITIONS, Department, answering, code, receipt, register_department
 
@@ -23,7 +24,7 @@ from schemas.examine import examine
 from schemas.topics import events_topic, receipts_topic
 
 NOW = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
-KINDS = {1: '["有限责任公司"]', 2: '["有限责任公司", "股份有限公司"]'}
+KINDS = {1: ("有限责任公司",), 2: ("有限责任公司", "股份有限公司")}
 
 
 @pytest.fixture
@@ -37,29 +38,10 @@ def department(broker, settings_for: Callable[..., object], tmp_path: Path) -> D
     return department
 
 
-def write_mapping(department: Department, version: int, kinds: str | None = None) -> None:
+def write_mapping(department: Department, version: int, *kinds: str) -> None:
     folder = department.settings.mappings_dir
     assert folder is not None
-    (folder / "companies.toml").write_text(
-        f"""
-version = {version}
-title_zh = "企业"
-title_en = "Companies"
-source = "made up"
-category = "registration"
-subject_ids = [{{ scheme = "CN-ANY", column = "code" }}]
-[columns.code]
-headers = ["代码"]
-[fields.subject_name]
-headers = ["名称"]
-[fields.subject_kind]
-headers = ["类型"]
-codes = {{ legal_person = {kinds or KINDS[version]} }}
-[fields.decided_on]
-headers = ["日期"]
-""",
-        "utf-8",
-    )
+    write_companies_mapping(folder / "companies.toml", version, *(kinds or KINDS[version]))
 
 
 def write_companies(path: Path, *rows: tuple[str, str, str]) -> Path:
@@ -192,6 +174,6 @@ def test_another_file_is_refused_and_it_is_said_which_one_is_meant(department, t
 def test_a_mapping_whose_version_was_not_raised_is_refused(department, tmp_path):
     path = write_companies(tmp_path / "a.csv", *ROWS)
     published(department, path, platform_answers=False)
-    write_mapping(department, 1, KINDS[2])
+    write_mapping(department, 1, *KINDS[2])
     with pytest.raises(InputError, match="raise the version in the mapping's file"):
         run(department, path)
