@@ -81,7 +81,8 @@ def what_next(case: Case, rule: Rule | None, today: date) -> str:
         case "decided":
             return f"it binds from {case.in_force_from}"
         case "in_force":
-            return f"it ends by itself after {case.ends_on}, earlier by repair, annulment or withdrawal"
+            ways = "repair, annulment or withdrawal" if rule is None or rule.repair_ends else "annulment or withdrawal"
+            return f"it ends by itself after {case.ends_on}, earlier by {ways}"
         case "suspended":
             resumes = f"; it may go on on {case.next_on}" if case.next_on else ""
             return f"it does not bind until the suspension ends, and ends after {case.ends_on}{resumes}"

@@ -25,7 +25,7 @@ from schemas.reference import Authority, Reference
 from schemas.settings import Settings
 from schemas.topics import events_topic, receipts_topic
 from stream_processors.case_reader import Known, Law, Subjects
-from stream_processors.cases.facts import Facts
+from stream_processors.cases.facts import ACT_KINDS, Facts
 from stream_processors.cases.judge import Case, Fate
 from stream_processors.kafka import client_config, end_offsets
 from stream_processors.quarantine_send import outcomes_of
@@ -33,14 +33,7 @@ from stream_processors.quarantine_send import outcomes_of
 MAPPING = "act-by-hand@1"
 _DELIVERY_MS = 30_000
 _TOOK = ("new", "superseding")
-_KINDS = {
-    "notice": "measure_notice",
-    "objection": "measure_objection",
-    "review": "measure_review",
-    "decision": "measure_decision",
-    "suspension": "measure_suspension",
-    "withdrawal": "measure_withdrawal",
-}
+_CATEGORIES = {kind: category for category, kind in ACT_KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +159,7 @@ def event_of(
         "source_row": 1,
         "source_part": 0,
         "reported_at": now.replace(tzinfo=None),
-        "category": _KINDS[order.kind],
+        "category": _CATEGORIES[order.kind],
         "operation": "annul" if order.annulled_by else "report",
         "authority_code": authority.code,
         "authority_name": authority.name,

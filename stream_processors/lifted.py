@@ -14,14 +14,14 @@ from typing import Any
 from rich.table import Table
 
 from schemas import codec
-from schemas.avro import ACKNOWLEDGEMENT, MEASURE
+from schemas.avro import ACKNOWLEDGEMENT, MEASURE, Message
 from schemas.calendar import LAW_TIME
 from schemas.errors import InputError, Retryable
 from schemas.settings import Settings
 from schemas.topics import ACKS, IN_FORCE
 from stream_processors.console import console
 from stream_processors.in_force import Entry, entry_of
-from stream_processors.kafka import read_all
+from stream_processors.kafka import Batch, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,7 @@ def _is_meant(entry: Entry, what: str) -> bool:
 def _ended(settings: Settings) -> list[Entry]:
     newest: dict[str, Entry] = {}
     for batch in read_all(settings, IN_FORCE):
-        decoded = codec.decode(MEASURE, batch.values)
-        if decoded.faults or decoded.unknown:
-            raise Retryable(
-                f"reading {IN_FORCE}: a message is of no known version; use a newer version of this command"
-            )
+        decoded = _decode(MEASURE, batch, IN_FORCE)
         for row, said_ms in zip(decoded.batch.to_pylist(), batch.timestamps_ms.tolist(), strict=True):
             if row["case_id"]:
                 newest[row["case_id"]] = entry_of(row, said_ms)
@@ -123,7 +119,13 @@ def _ended(settings: Settings) -> list[Entry]:
 def _acks(settings: Settings) -> list[tuple[int, dict[str, Any]]]:
     found: list[tuple[int, dict[str, Any]]] = []
     for batch in read_all(settings, ACKS):
-        decoded = codec.decode(ACKNOWLEDGEMENT, batch.values)
-        times = batch.timestamps_ms[decoded.rows].tolist()
-        found += zip(times, decoded.batch.to_pylist(), strict=True)
+        decoded = _decode(ACKNOWLEDGEMENT, batch, ACKS)
+        found += zip(batch.timestamps_ms.tolist(), decoded.batch.to_pylist(), strict=True)
     return found
+
+
+def _decode(message: Message, batch: Batch, topic: str) -> codec.Decoded:
+    decoded = codec.decode(message, batch.values)
+    if decoded.faults or decoded.unknown:
+        raise Retryable(f"reading {topic}: a message is of no known version; use a newer version of this command")
+    return decoded

@@ -20,10 +20,8 @@ import numpy as np
 import polars as pl
 import structlog
 
-from schemas import codec
 from schemas.avro import IDENTIFIED_EVENT
 from schemas.calendar import LAW_TIME, load_calendar
-from schemas.errors import Stop
 from schemas.reference import Reference
 from schemas.settings import Settings
 from schemas.topics import HISTORY, IDENTIFIED, RECORDS
@@ -37,7 +35,7 @@ from stream_processors.messages import expired_messages, marker_messages, revisi
 from stream_processors.receipts import receipts
 from stream_processors.reports import department_hash, reports_of, select_reports
 from stream_processors.restore import replay
-from stream_processors.unknown_schemas import before_unknown
+from stream_processors.unknown_schemas import decode_heads
 
 _FIRST_DAY = 719_163  # 1970-01-01 as an ordinal
 
@@ -87,18 +85,10 @@ class Register:
 
     def work(self, batch: Batch) -> Work:
         """Authorise, fold, write: every report gets its outcome."""
-        decoded = codec.decode(IDENTIFIED_EVENT, batch.values, head=True)
+        batch, decoded = decode_heads(IDENTIFIED_EVENT, batch, "an identified event", "intake")
         self._unknown = decoded.unknown
-        if decoded.faults:
-            index = decoded.faults[0][0]
-            raise Stop(
-                f"decoding {batch.topics[index]}[{batch.partitions[index]}]@{batch.offsets[index]}: not an identified "
-                "event, and only intake may write there; restore the topic's access rights and skip this offset"
-            )
-        if decoded.unknown:
-            batch, decoded = before_unknown(batch, decoded)
-            if len(batch) == 0:
-                return Work([])
+        if len(batch) == 0:
+            return Work([])
         frame = pl.DataFrame(pl.from_arrow(decoded.batch))
         ranks = self._reference.ranks(frame["department"], frame["authority_code"])
         reports = reports_of(decoded.batch, frame, ranks)

@@ -7,8 +7,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas import codec
+from schemas.avro import Message
 from schemas.codec import Decoded
+from schemas.errors import Stop
 from stream_processors.kafka import Batch
+
+
+def decode_heads(message: Message, batch: Batch, what: str, writer: str) -> tuple[Batch, Decoded]:
+    """What another lane wrote, as far as it can be worked on: that part of the batch, and its leading fields.
+
+    Args:
+        what: each message should be, with its article. writer: the lane that alone may write there.
+
+    Raises:
+        Stop: a message is none of them, so somebody else wrote it.
+    """
+    decoded = codec.decode(message, batch.values, head=True)
+    if decoded.faults:
+        index = decoded.faults[0][0]
+        raise Stop(
+            f"decoding {batch.topics[index]}[{batch.partitions[index]}]@{batch.offsets[index]}: not {what}, and only "
+            f"{writer} may write there; restore the topic's access rights and skip this offset"
+        )
+    return before_unknown(batch, decoded) if decoded.unknown else (batch, decoded)
 
 
 def before_unknown(batch: Batch, decoded: Decoded) -> tuple[Batch, Decoded]:

@@ -47,7 +47,7 @@ ENDS = {
     "ceased": "the body was struck off or merged; nothing passes on",
     "corrected": "its evidence was corrected, and the rule speaks of it no more",
     "objection_accepted": "an objection was accepted",
-    "lapsed": "nobody did anything for 12 months, and nobody had decided",
+    "lapsed": "nobody did anything for as long as the rule lets a draft wait, and nobody had decided",
 }
 ACTS = (
     ("notice", "measure_notice", "opens the window for objections; a later one opens another"),
@@ -66,7 +66,7 @@ REFUSALS = {
     "channel_missing": "the notice does not say how it was served",
     "case_unknown": "no evidence of that number became known within the waiting time",
     "evidence_ended": "what the case rests on had ended before",
-    "before_evidence": "the decision is older than what it rests on",
+    "before_evidence": "the decision is older than what the case rests on now",
     "case_ended": "the case had ended before: withdrawn, lapsed, or decided and over",
     "not_noticed": "there is no notice to the subject before the decision",
     "notice_after_decision": "the notice is not older than the decision",
@@ -215,6 +215,10 @@ class _Judgement:
 
     def _refuse(self, act: Act, reason: str) -> None:
         self.fates[act.record_id] = Fate("refused", reason)
+
+    def _foundations(self) -> list[Evidence]:
+        """The pieces of evidence that stand; all of them, where none does."""
+        return [e for e in self.evidence if _stands(e, self.name, self.rule)] or list(self.evidence)
 
     def _foundations_end(self) -> _End | None:
         """The first end of what no measure outlives: its evidence, its subject, and the will of its authority."""
@@ -476,8 +480,11 @@ class _Restriction(_Judgement):
         }
 
     def _drafted_on(self) -> date:
-        """The day of the earliest piece of evidence."""
-        return min(e.decided_on or e.changed_on for e in self.evidence)
+        """The day of the earliest piece of evidence that stands; of all, where none does.
+
+        A decision on what was taken back is not revived by a newer piece: nobody has decided on that.
+        """
+        return min(e.decided_on or e.changed_on for e in self._foundations())
 
     def _lapses(self, heard: _Hearing) -> date:
         """The day on which the draft lapses, unless somebody acts before; a new notice opens it again."""
@@ -497,7 +504,7 @@ class _Incentive(_Judgement):
             for act in self._of("withdrawal"):
                 self.fates[act.record_id] = Fate("waiting", "case_unknown")
             return self._case("awaited", ())
-        standing = [e for e in self.evidence if _stands(e, self.name, self.rule)] or list(self.evidence)
+        standing = self._foundations()
         first = min(standing, key=lambda e: (e.decided_on or e.changed_on, e.record_id))
         start = first.decided_on or first.changed_on
         ends_on = min(max(e.valid_to or date.max for e in standing), add_months(start, self.rule.max_months))

@@ -32,7 +32,7 @@ from stream_processors.kafka import Batch, end_offsets, read_all
 from stream_processors.lane import Output, Work
 from stream_processors.observations import Count
 from stream_processors.rules.packs import Packs
-from stream_processors.unknown_schemas import before_unknown
+from stream_processors.unknown_schemas import decode_heads
 
 HEARTBEAT_SECONDS = 10.0
 _DUE_AT_ONCE = 5_000  # subjects in one transaction that time alone brings
@@ -73,18 +73,10 @@ class Cases:
 
     def work(self, batch: Batch) -> Work:
         """Learn what the records say, judge the subjects that they are about, tell what changed."""
-        decoded = codec.decode(CREDIT_RECORD, batch.values, head=True)
+        batch, decoded = decode_heads(CREDIT_RECORD, batch, "a record", "register")
         self._unknown = decoded.unknown
-        if decoded.faults:
-            index = decoded.faults[0][0]
-            raise Stop(
-                f"decoding {batch.topics[index]}[{batch.partitions[index]}]@{batch.offsets[index]}: not a record, and "
-                "only register may write there; restore the topic's access rights and skip this offset"
-            )
-        if decoded.unknown:
-            batch, decoded = before_unknown(batch, decoded)
-            if len(batch) == 0:
-                return Work([])
+        if len(batch) == 0:
+            return Work([])
         rows = relevant(pl.DataFrame(pl.from_arrow(decoded.batch)), self._packs)
         some = batch.select(rows)
         news, now = News(), self._now()

@@ -81,7 +81,7 @@ class _Ops(faust.App):
 
 
 def app_of(parts: Parts) -> faust.App:
-    """The app; the reasons for each option are in the design's notes on Faust."""
+    """The app. Its options keep Faust from promising, making or remembering anything: an agent is there to ring."""
     settings = parts.settings
     data = settings.home / "faust" / "ops"
     data.mkdir(parents=True, exist_ok=True)

@@ -16,13 +16,13 @@ from typing import Any
 
 import structlog
 
-from schemas.calendar import Calendar
+from schemas.calendar import LAW_TIME, Calendar
 from schemas.errors import Retryable
 from schemas.reference import Reference
 from schemas.settings import Settings
 from schemas.topics import HISTORY
 from stream_processors.clickhouse import connect
-from stream_processors.freshness import LAW_TIME, accepted_so_far, due_seconds
+from stream_processors.freshness import accepted_so_far, due_seconds
 from stream_processors.kafka import end_offsets
 from stream_processors.ops.ledger import Ledger
 from stream_processors.ops.reminders import Milestone, Reminder, of_cases, of_departments, of_milestones

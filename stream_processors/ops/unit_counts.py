@@ -14,6 +14,7 @@ import structlog
 
 from schemas import codec
 from schemas.avro import CREDIT_RECORD
+from schemas.calendar import LAW_TIME
 from schemas.reference import Reference
 from schemas.settings import Settings
 from schemas.topics import HISTORY
@@ -22,7 +23,6 @@ from stream_processors.ops.follow import topic_identity
 from stream_processors.ops.ledger import Ledger, UnitCounts
 
 READER = "pilot-units"
-_LAW_TIME = "Asia/Shanghai"
 
 log = structlog.get_logger("ops")
 
@@ -35,7 +35,7 @@ def count(revisions: pl.DataFrame, reference: Reference) -> UnitCounts:
             only say that another content was seen, are not counted.
     """
     records = revisions.filter(pl.col("variant_of") == "")
-    day = pl.col("reported_at").dt.replace_time_zone("UTC").dt.convert_time_zone(_LAW_TIME).dt.date().alias("day")
+    day = pl.col("reported_at").dt.replace_time_zone("UTC").dt.convert_time_zone(LAW_TIME.key).dt.date().alias("day")
     units = reference.pilot_units.units_for(records["region"], records["department"])
     repaired = (pl.col("operation") == "repair") & (pl.col("status") == "repaired")
     kinds = pl.when(repaired).then(pl.concat_list("outcome", pl.lit("repair"))).otherwise(pl.concat_list("outcome"))
