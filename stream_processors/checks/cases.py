@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from schemas import codec
-from schemas.avro import CREDIT_RECORD, MEASURE, Message
+from schemas.avro import CREDIT_RECORD, MEASURE
 from schemas.calendar import Calendar
 from schemas.settings import Settings
 from schemas.topics import IN_FORCE, MEASURES, RECORDS
@@ -23,7 +23,7 @@ from stream_processors.cases.facts import Facts
 from stream_processors.cases.inputs import inputs, relevant
 from stream_processors.cases.judge import Case, case_id_of, judge
 from stream_processors.checks.findings import Check, check, found_sentences
-from stream_processors.kafka import Batch, read_all
+from stream_processors.kafka import read_all
 from stream_processors.rules.packs import Packs
 
 Row = Mapping[str, Any]
@@ -36,11 +36,14 @@ class Said:
     Attributes:
         steps: by case id, its transitions; listed: by case id, the newest entry of what binds.
         day: by partition, the latest day for which the lane judged.
+        messages: how many there are; unreadable: a sentence about each that is no word of the lane.
     """
 
     steps: dict[str, list[Row]] = field(default_factory=dict)
     listed: dict[str, Row] = field(default_factory=dict)
     day: dict[int, date] = field(default_factory=dict)
+    messages: int = 0
+    unreadable: list[str] = field(default_factory=list)
 
 
 def read_said(settings: Settings) -> Said:
@@ -48,7 +51,12 @@ def read_said(settings: Settings) -> Said:
     said = Said()
     for topic in (MEASURES, IN_FORCE):
         for batch in read_all(settings, topic):
-            for partition, row in zip(batch.partitions.tolist(), _rows(MEASURE, batch), strict=True):
+            decoded = codec.decode(MEASURE, batch.values)
+            said.messages += len(batch)
+            faults = [*decoded.faults, *((index, f"schema id {number} unknown") for index, number in decoded.unknown)]
+            said.unreadable += [f"{topic}[{batch.partitions[i]}]@{batch.offsets[i]}, {reason}" for i, reason in faults]
+            partitions = batch.partitions[decoded.rows].tolist()
+            for partition, row in zip(partitions, decoded.batch.to_pylist(), strict=True):
                 if row["as_of"] is not None:
                     said.day[partition] = max(said.day.get(partition, row["as_of"]), row["as_of"])
                 if topic == MEASURES:
@@ -69,8 +77,8 @@ def judge_again(
     facts: dict[tuple[int, str], Facts] = {}
     busy: set[str] = set()
     for batch in read_all(settings, RECORDS):
-        heads = pl.DataFrame(pl.from_arrow(codec.decode(CREDIT_RECORD, batch.values, head=True).batch))
-        some = batch.select(relevant(heads, packs))
+        decoded = codec.decode(CREDIT_RECORD, batch.values, head=True)  # what can not be read is found by `verify`
+        some = batch.select(decoded.rows[relevant(pl.DataFrame(pl.from_arrow(decoded.batch)), packs)])
         whole = [value for value in some.values if value is not None]
         for offset, found in zip(some.offsets.tolist(), inputs(whole, some.partitions.tolist(), packs), strict=True):
             if until is not None and offset >= until.get(found.partition, 0):
@@ -119,6 +127,11 @@ def case_checks(said: Said, cases: Mapping[str, Case], busy: Iterable[str] = ())
             "the cases, judged again from the records, are what was told last",
             len(newest),
             _judged_otherwise(newest, again),
+        ),
+        check(
+            "every message about a measure can be read",
+            said.messages,
+            found_sentences(len(said.unreadable), said.unreadable),
         ),
     ]
 
@@ -186,11 +199,6 @@ def _judged_otherwise(newest: Mapping[str, Row], again: Mapping[str, Case]) -> l
 def _check(name: str, compared: int, differing: Iterable[str]) -> Check:
     cases = sorted(set(differing))
     return check(name, compared, found_sentences(len(cases), (f"case {case_id}" for case_id in cases)))
-
-
-def _rows(message: Message, batch: Batch) -> list[dict[str, Any]]:
-    values = [value for value in batch.values if value is not None]
-    return codec.decode(message, values).batch.to_pylist()
 
 
 def whole_check(

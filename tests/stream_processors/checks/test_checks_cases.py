@@ -4,14 +4,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from schemas import codec
+from schemas.avro import MEASURE
 from schemas.calendar import load_calendar
+from schemas.settings import Settings
+from schemas.topics import MEASURES
 from stream_processors.cases.book import Book, News, Now
 from stream_processors.cases.facts import Act, Evidence, Facts
 from stream_processors.cases.inputs import Input
 from stream_processors.cases.judge import Case, case_id_of, judge
-from stream_processors.checks.cases import Said, case_checks, faults_of
+from stream_processors.checks import cases as checks_cases
+from stream_processors.checks.cases import Said, case_checks, faults_of, read_said
+from stream_processors.kafka import Batch
 from stream_processors.rules.packs import load_packs
 
 NAME = ("CN-36/M02", "N1")
@@ -40,13 +48,14 @@ def lived() -> tuple[Said, dict[str, Case]]:
         book.learn(Input(0, "org:A", fact, 0), Now(TODAY, datetime(2026, 11, 2)), news)
         facts = facts.learn(fact)
     said = Said({CASE_ID: [row for _, row in news.transitions]}, {c: row for c, (_, row) in news.listed.items()})
+    said.messages = len(news.transitions) + len(news.listed)
     return said, {CASE_ID: judge(facts, NAME, load_packs().rules, TODAY, load_calendar())}
 
 
 def test_what_is_right_passes():
     said, cases = lived()
     checks = case_checks(said, cases)
-    assert [check.ok for check in checks] == [True] * 4
+    assert [check.ok for check in checks] == [True] * 5
     assert all(check.compared for check in checks)
 
 
@@ -81,6 +90,10 @@ def _never_told(said: Said, cases: dict[str, Case]) -> None:
     cases["other"] = replace(cases[CASE_ID], case_id="other")
 
 
+def _unreadable(said: Said, cases: dict[str, Case]) -> None:
+    said.unreadable.append("credit.measures[0]@7, truncated")
+
+
 @pytest.mark.parametrize(
     ("plant", "number"),
     [
@@ -97,6 +110,7 @@ def _never_told(said: Said, cases: dict[str, Case]) -> None:
         (_without(ends_on=date(2026, 10, 1)), 2),
         (_over, 3),
         (_never_told, 3),
+        (_unreadable, 4),
     ],
 )
 def test_one_fault_is_seen(plant: Callable[[Said, dict[str, Case]], None], number: int):
@@ -115,3 +129,19 @@ def test_the_conditions_have_names():
     row = lived()[0].steps[CASE_ID][-1]
     assert faults_of(row) == []
     assert faults_of(dict(row) | {"notice_channel": "", "ends_on": None}) == ["end", "notice", "order"]
+
+
+def test_a_message_that_can_not_be_read_is_told_and_shifts_no_other(monkeypatch: pytest.MonkeyPatch):
+    said, _ = lived()
+    rows = [dict(row) for row in said.steps[CASE_ID]]
+    values = codec.encode(MEASURE, pa.RecordBatch.from_pylist(rows, schema=MEASURE.arrow))
+    here = batch_of([b"\xff", *values], [1, *[2] * len(values)])
+    monkeypatch.setattr(checks_cases, "read_all", lambda _, topic: [here] if topic == MEASURES else [])
+    found = read_said(Settings())
+    assert (found.day, found.messages, len(found.steps[CASE_ID])) == ({2: TODAY}, len(values) + 1, len(rows))
+    assert [sentence.partition(",")[0] for sentence in found.unreadable] == ["credit.measures[1]@0"]
+
+
+def batch_of(values: list[bytes | None], partitions: list[int]) -> Batch:
+    count, offsets = len(values), np.arange(len(values))
+    return Batch(values, [None] * count, [MEASURES] * count, np.array(partitions), offsets, offsets)
