@@ -131,8 +131,9 @@ def verify(
     wait: Annotated[float, Parameter(name="--wait")] = 30.0,
     as_json: AsJson = False,
 ) -> int:
-    """Prove from outside that nothing is lost or doubled, from the departments' topics to the store; about a minute
-    for two million events. Exit 1 and a list where something differs.
+    """Prove from outside that nothing is lost or doubled, from the departments' topics to the store.
+
+    Exit 1 and a list where something differs.
 
     Parameters
     ----------
