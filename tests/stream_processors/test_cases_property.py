@@ -26,6 +26,18 @@ def test_no_measure_binds_without_its_conditions_or_outlives_them_10_000_lives()
     run_state_machine_as_test(Life, settings=settings(QUICK, max_examples=10_000))
 
 
+def test_a_decision_is_not_revived_by_evidence_that_came_after_it():
+    """Found among the 10,000: evidence was corrected away, and a newer piece of the same number took its place."""
+    life = Life()
+    life.something_is_known(name="T/I02")
+    seen = {"alias": 0, "document": "N1", "months": 1, "rank": 3, "subject": "org:A"}
+    life.evidence(names=["T/I02", "T/M03"], number=0, off=0, **seen)
+    life.procedure(flaw="none", months=1, pick=0)
+    life.evidence(names=[], number=0, off=-1, **seen)
+    life.evidence(names=["T/M03"], number=1, off=0, **seen)
+    life.teardown()
+
+
 def _overlooks(*reasons: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Decisions are taken in spite of these faults."""
 
