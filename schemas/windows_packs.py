@@ -6,9 +6,9 @@ Each fault is one sentence with the file. Non-goals: judging a record (`schemas.
 """
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -144,6 +144,9 @@ def _pack(path: Path) -> WindowPack:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise _problem(path.name, "it is not TOML in UTF-8") from error
+    for name in ("tier", "clock"):
+        if not isinstance(values.get(name, []), list):
+            raise _problem(path.name, f"{name} has to be written as [[{name}]]")
     tiers = tuple(_part(Tier, entry, path.name, "a tier") for entry in values.pop("tier", ()))
     clocks = tuple(_part(Clock, entry, path.name, "a clock") for entry in values.pop("clock", ()))
     areas = values.pop("areas", None)
@@ -175,8 +178,10 @@ def _check(pack: WindowPack, file: str) -> None:
         raise _problem(file, "a clock needs working_days of 1 or more")
 
 
-def _part(kind: Any, entry: Mapping[str, Any], file: str, what: str) -> Any:
+def _part(kind: Any, entry: Any, file: str, what: str) -> Any:
     """One dataclass from a table of the file; says which field is missing, unknown or of another type."""
+    if not isinstance(entry, dict):
+        raise _problem(file, f"{what} has to be a table")
     known = {field.name: field for field in fields(kind)}
     if odd := sorted(set(entry) - set(known)):
         raise _problem(file, f"{what} has no field {odd[0]}")
@@ -192,7 +197,7 @@ def _part(kind: Any, entry: Mapping[str, Any], file: str, what: str) -> Any:
 
 
 def _fits(value: Any, written: str) -> bool:
-    """Whether a TOML value can be of a type as it is written in the class."""
+    """Whether a value of the file, or a part read from it, can be of a type as it is written in the class."""
     if isinstance(value, bool):
         return "bool" in written
     if isinstance(value, list):
@@ -200,8 +205,10 @@ def _fits(value: Any, written: str) -> bool:
     if isinstance(value, int):
         return "int" in written
     if isinstance(value, date):
-        return "date" in written
-    return not isinstance(value, str) or not any(word in written for word in ("bool", "int", "date", "tuple"))
+        return "date" in written and not isinstance(value, datetime)
+    if isinstance(value, str):
+        return not any(word in written for word in ("bool", "int", "date", "tuple"))
+    return value is None or isinstance(value, (tuple, Areas))  # parts are checked when they are read
 
 
 def _problem(file: str, what: str) -> ConfigurationError:

@@ -149,10 +149,12 @@ FAULTS = [
     ('channel = "credit"', 'channel = "radio"', "channel is none of credit, necips, any"),
     ('categories = ["serious_list"]', 'categories = ["x"]', "a tier names the category x"),
     ("min_months = 3", 'min_months = "3"', "a tier: min_months is of the wrong type"),
+    ("min_months = 3", "min_months = 3.5", "a tier: min_months is of the wrong type"),
     ("min_months = 3", "min_month = 3", "a tier has no field min_month"),
     ('jurisdiction = "CN"\n', "", "the pack lacks jurisdiction"),
     ("working_days = 10", "working_days = 0", "a clock needs working_days of 1 or more"),
     ("from_day = 2026-04-01", "from_day = 2026-04-01\nto_day = 2026-03-01", "to_day is before from_day"),
+    ("from_day = 2026-04-01", "from_day = 2026-04-01T00:00:00", "the pack: from_day is of the wrong type"),
     ('name = "CN-36"', 'name = "CN-58"', "two files are packs of this name"),
     ('name = "CN-36"', "name = ", "it is not TOML in UTF-8"),
 ]
