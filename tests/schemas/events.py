@@ -12,7 +12,7 @@ from schemas.avro import CREDIT_EVENT
 from schemas.examine import Examined, examine
 
 REFERENCE = reference.load(None)
-USCC = "91110000600037341L"
+USCC = "91110000600056171L"
 SOLE_TRADER = "92370100XXXX0006XA"
 AUTHORITY = "11370100XXXX10022M"
 AUTHORITY_NAME = "济南市市场监督管理局（演示）"

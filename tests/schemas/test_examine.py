@@ -33,7 +33,7 @@ _CASES = Path(__file__).parents[1] / "cases" / "examine"
 
 def test_a_sound_event_is_identified_whole() -> None:
     found = identified()
-    assert found["subject_key"] == "org:600037341"
+    assert found["subject_key"] == "org:600056171"
     assert found["subject_id"] == f"CN-USCC:{USCC}"
     assert found["subject_kind"] == "legal_person"
     assert found["department"] == "market"
@@ -187,7 +187,7 @@ REJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("value_too_long", "classes", {"classes": [LONG] * 20}),
     ("subject_unresolved", "no identifier", {"subject_ids": []}),
     ("subject_placeholder", "placeholder", {"subject_ids": ["CN-USCC:00000000000000000X"]}),
-    ("subject_code_invalid", "check_digit", {"subject_ids": ["CN-USCC:91110000600037341M"]}),
+    ("subject_code_invalid", "check_digit", {"subject_ids": ["CN-USCC:91110000600056171M"]}),
     ("subject_codes_disagree", "identifiers", {"subject_ids": [f"CN-USCC:{USCC}", "CN-ORG:10162374-1"]}),
     ("identity_incomplete", "document_number", {"document_number": " \u200b"}),
     ("identity_incomplete", "authority", {"authority_code": "", "authority_name": ""}),

@@ -15,7 +15,7 @@ SPELLINGS: list[dict[str, Any]] = [
     {"document_number": "济市监处罚（２０２６） 第12号 "},
     {"subject_name": "济南示例 商贸有限公司\u200b"},
     {"subject_ids": [f"CN-USCC:{USCC.lower()}"]},
-    {"subject_ids": [f"?:{USCC}", "CN-ORG:60003734-1"]},
+    {"subject_ids": [f"?:{USCC}", "CN-ORG:60005617-1"]},
     {"authority_code": "", "authority_name": "济南市工商行政管理局（演示）"},
     {"authority_name": ""},
     {"region": "370100"},
@@ -163,6 +163,6 @@ def test_ids_outlive_versions() -> None:
     assert one["authority_code"] == AUTHORITY and one["authority_name"] == AUTHORITY_NAME
     assert (one["identity_version"], one["record_id"], one["content"]) == (
         1,
-        "8d47f6e6782dad51d3fad45af28d8dcb",
-        "ce5d925b8b7869bc",
+        "89076222b0a1bd02f2b8b282b3621e60",
+        "9dcf40b15bdd2e00",
     )

@@ -39,8 +39,8 @@ REPAIRED = [
     ("?:9137010OXXXX0005LM", "CN-USCC:91370100XXXX00051M", "L where only digits stand"),
     ("?:)91370100XXXX00051M：", "CN-USCC:91370100XXXX00051M", "signs around it"),
     ("?:91370100XXXX00501M", "CN-USCC:91370100XXXX00051M", "two digits swapped"),
-    ("?:911100006000 7341L", "CN-USCC:91110000600037341L", "a digit lost in a blank"),
-    ("?:9l110000600O3734ll", "CN-USCC:91110000600037341L", "lower case letters among them"),
+    ("?:911100006000 6171L", "CN-USCC:91110000600056171L", "a digit lost in a blank"),
+    ("?:9l110000600O5617ll", "CN-USCC:91110000600056171L", "lower case letters among them"),
     ("CN-REG:11O1O8000000016", "CN-REG:110108000000016", "letters in a registration number"),
     ("CN-ORG:XXXX0005-I", "CN-ORG:XXXX00051", "a letter for the check digit of an organisation code"),
 ]
@@ -64,7 +64,7 @@ NOTHING = [
     (("?:11010119900307 258",), "a resident's number that lost a digit"),
     (("?:1101O1900307425",), "an old resident's number with O for 0"),
     (("?:8I370100XXXX00051N",), "a body that is out of scope"),
-    (("CN-ORG:60003734-2",), "an organisation code with a wrong check"),
+    (("CN-ORG:60005617-2",), "an organisation code with a wrong check"),
 ]
 
 
@@ -80,11 +80,11 @@ def test_a_placeholder_makes_way_for_a_registration_number_that_can_be_read() ->
 
 def test_an_organisation_code_beside_it_confirms_once_more_and_another_one_forbids() -> None:
     agreeing = propose(
-        event(subject_ids=["?:9111000O600037341L", "CN-ORG:60003734-1"]), "subject_codes_disagree", "", REFERENCE
+        event(subject_ids=["?:9111000O600056171L", "CN-ORG:60005617-1"]), "subject_codes_disagree", "", REFERENCE
     )
     assert [ORGANISATION_CODE_BESIDE in proposal.confirmed_by for proposal in agreeing] == [True]
     contradicting = propose(
-        event(subject_ids=["?:91370100XXXX0O051M", "CN-ORG:60003734-1"]), "subject_codes_disagree", "", REFERENCE
+        event(subject_ids=["?:91370100XXXX0O051M", "CN-ORG:60005617-1"]), "subject_codes_disagree", "", REFERENCE
     )
     assert contradicting == []
 

@@ -248,8 +248,8 @@ def test_a_folder_replaces_tables_file_by_file(tmp_path: Path) -> None:
 
 
 def test_subjects_are_resolved_with_the_tables_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "uscc_overrides.csv").write_text("code,source\n91110000600037341M,a test\n", "utf-8")
-    ids = ["CN-USCC:91110000600037341M"]
+    (tmp_path / "uscc_overrides.csv").write_text("code,source\n91110000600056171M,a test\n", "utf-8")
+    ids = ["CN-USCC:91110000600056171M"]
     assert resolve_subject(ids, subject_tables(reference.load(tmp_path).directory)).warning == "check_overridden"
     assert resolve_subject(ids, subject_tables(reference.load().directory)).reason == "subject_code_invalid"
 

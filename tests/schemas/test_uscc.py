@@ -71,8 +71,8 @@ def test_null_is_empty() -> None:
 
 
 def test_a_good_code_gives_its_organisation_code_and_a_faulty_one_gives_none() -> None:
-    found = examine_usccs(pl.Series(["91110000600037341L", "91110000600037341M"]))
-    assert found["org_code"].to_list() == ["600037341", None]
+    found = examine_usccs(pl.Series(["91110000600056171L", "91110000600056171M"]))
+    assert found["org_code"].to_list() == ["600056171", None]
 
 
 def test_unknown_prefixes_and_regions_are_warnings() -> None:
@@ -92,9 +92,9 @@ def test_a_check_value_of_31_is_written_as_0() -> None:
 
 
 def test_an_override_is_read_from_the_folder_that_replaces_the_table(tmp_path: Path) -> None:
-    (tmp_path / "uscc_overrides.csv").write_text("code,source\n91110000600037341M,test\n", "utf-8")
+    (tmp_path / "uscc_overrides.csv").write_text("code,source\n91110000600056171M,test\n", "utf-8")
     tables = uscc_tables(tmp_path)
-    assert examine_uscc("91110000600037341M", tables)[1:] == (None, "check_overridden")
+    assert examine_uscc("91110000600056171M", tables)[1:] == (None, "check_overridden")
     assert examine_usccs(pl.Series(["91350211M0000XUF46"]), tables)["fault"].to_list() == ["check_digit"]
 
 

@@ -98,7 +98,7 @@ def test_a_recorded_row_is_followed_to_its_record(anywhere, capsys):
     assert "penalty-2018@1 → administrative penalty" in steps["mapping"]["en"]
     assert "document_number: 济市监处罚[2026] 2 号 → 济市监处罚〔2026〕2号" in steps["normalise"]["details"]
     assert "authority 机关: 11370100XXXX10022M" in steps["identify"]["details"]
-    assert "subject 主体: org:600037341" in steps["identify"]["details"]
+    assert "subject 主体: org:600056171" in steps["identify"]["details"]
     assert "rank 3" in steps["authorise"]["en"]
     assert "新增记录" in steps["fold"]["zh"]
     assert "1 revision(s), now valid" in steps["record"]["en"]
