@@ -34,7 +34,6 @@ class Input:
     partition: int
     subject_key: str
     fact: Evidence | Act | Registration
-    reported_ms: int
 
 
 def relevant(heads: pl.DataFrame, packs: Packs) -> Rows:
@@ -58,7 +57,7 @@ def inputs(values: list[bytes], partitions: list[int], packs: Packs) -> Iterator
     documents = normalise.document_identity(normalise.document_numbers(frame["document_number"])).to_list()
     for number, row in enumerate(frame.iter_rows(named=True)):
         fact = _fact(row, documents[number], tuple(sorted(matched.get(number, ()))))
-        yield Input(partitions[number], row["subject_key"], fact, round(row["reported_at"].timestamp() * 1000))
+        yield Input(partitions[number], row["subject_key"], fact)
 
 
 def is_gone(state: str) -> bool:

@@ -28,7 +28,7 @@ from schemas.topics import CASES, IN_FORCE, MEASURES, RECORDS
 from stream_processors.cases.book import Book, News, Now, Row
 from stream_processors.cases.inputs import inputs, relevant
 from stream_processors.cases.rows import heartbeat_row
-from stream_processors.kafka import Batch, end_offsets, read_all
+from stream_processors.kafka import Batch, read_all
 from stream_processors.lane import Output, Work
 from stream_processors.observations import Count
 from stream_processors.rules.packs import Packs
@@ -133,7 +133,6 @@ class Cases:
         started = time.monotonic()
         if not self._partitions:
             return
-        end_offsets(self._settings, CASES, partitions=self._partitions)
         newest: dict[tuple[int, str], tuple[Any, Any]] = {}
         for batch in read_all(self._settings, CASES, only=self._partitions, between=keep_alive):
             decoded = codec.decode(SUBJECT_CASES, batch.values)

@@ -45,7 +45,7 @@ def bench(count: int) -> dict[str, Any]:
     began = time.process_time()
     for number in range(count):
         for fact in life(number):
-            book.learn(Input(number % PARTITIONS, f"org:{number}", fact, 0), NOW, news)
+            book.learn(Input(number % PARTITIONS, f"org:{number}", fact), NOW, news)
     judged_seconds = time.process_time() - began
     digest = hashlib.blake2b(digest_size=8)
     for _, row in sorted(news.transitions, key=lambda each: (str(each[1]["case_id"]), str(each[1]["revision"]))):

@@ -103,7 +103,7 @@ class Life(RuleBasedStateMachine):
     # -- the book, as the lane drives it -------------------------------------------------------------------------
 
     def learn(self, subject: str, fact: Evidence | Act | Registration) -> None:
-        found = Input(0, subject, fact, 0)
+        found = Input(0, subject, fact)
         self.reported.append(found)
         self.steps.append(("learn", found))
         news = News()
@@ -357,7 +357,7 @@ class Life(RuleBasedStateMachine):
             "e9", 1, 3, "valid", "N1", ("T/M02", "T/I02"), "110000", "", "market", day, None, day, "x",
             self.ids[subject][0],
         )  # fmt: skip
-        self.book.learn(Input(0, subject, piece, 0), self.now(), news)
+        self.book.learn(Input(0, subject, piece), self.now(), news)
         self.book.pass_time(self.now(), news, 1_000)
         self.book.aborted()
         self.check()

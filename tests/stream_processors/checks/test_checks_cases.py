@@ -45,7 +45,7 @@ def lived() -> tuple[Said, dict[str, Case]]:
     book, news, facts = Book(load_packs().rules, load_calendar()), News(), Facts("org:A")
     book.open([0])
     for fact in FACTS:
-        book.learn(Input(0, "org:A", fact, 0), Now(TODAY, datetime(2026, 11, 2)), news)
+        book.learn(Input(0, "org:A", fact), Now(TODAY, datetime(2026, 11, 2)), news)
         facts = facts.learn(fact)
     said = Said({CASE_ID: [row for _, row in news.transitions]}, {c: row for c, (_, row) in news.listed.items()})
     said.messages = len(news.transitions) + len(news.listed)
