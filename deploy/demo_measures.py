@@ -22,9 +22,11 @@ from rich.console import Console
 from schemas.settings import Settings
 from schemas.uscc import org_code_check, uscc_check_digit
 from stream_processors.enforcement import Ended, Enforcement
+from stream_processors.rules.packs import load_packs
 
 AUTHORITY = ("演示省政府采购监督管理办公室", "11370000XXXX11295K")
-RULE = "CN-36/M02"
+MEASURE = "M02"
+LISTED_DAYS_AGO = 100
 SERVICE = "procurement-portal-demo"
 DAYS_AHEAD = 60
 _SECONDS_MAX = 60.0
@@ -71,6 +73,7 @@ class Story:
         self._command = command
         self._restart = restart
         self._today = today
+        self._rule = rule_of(today - timedelta(days=LISTED_DAYS_AGO))
         self._ends: queue.Queue[Ended] = queue.Queue()
         self._court, self._repairs, self._expires, self._honoured = (
             Body(f"演示{word}有限公司", _code(number), f"演采罚〔{today.year}〕{number}号")
@@ -126,7 +129,15 @@ class Story:
             for body, state, document, ago in entries:
                 ended = "" if ago is None else self._day(ago)
                 out.writerow(
-                    [body.name, body.code, body.document, *AUTHORITY, self._day(100), self._day(-900), state]
+                    [
+                        body.name,
+                        body.code,
+                        body.document,
+                        *AUTHORITY,
+                        self._day(LISTED_DAYS_AGO),
+                        self._day(-900),
+                        state,
+                    ]
                     + [document, ended]
                 )
         self._publish(path, "procurement", "procurement-ban")
@@ -175,12 +186,14 @@ class Story:
         """The case that the record brought: a draft, which binds nobody."""
 
         def found() -> str | None:
-            listed = json.loads(self._command("stream_processors", "cases", "list", "--rule", RULE, "--json"))["cases"]
+            listed = json.loads(self._command("stream_processors", "cases", "list", "--rule", self._rule, "--json"))[
+                "cases"
+            ]
             mine = [row for row in listed if row["subject_id"] == f"CN-USCC:{body.code}"]
             return mine[0]["case_id"] if mine else None
 
         case = _awaited(found, f"no case of {body.document}")
-        self._say("drafted", case, f"{RULE} on {body.document}; a draft binds nobody")
+        self._say("drafted", case, f"{self._rule} on {body.document}; a draft binds nobody")
         return case
 
     def _act(self, case: str, act: str, number: str, ago: int, *more: str, refused: bool = False) -> None:
@@ -221,13 +234,19 @@ class Story:
         """Wait until the service's word about each of these ends is there; others of the rule may end meanwhile."""
 
         def all_are() -> bool | None:
-            listed = json.loads(self._command("stream_processors", "lifted", RULE, "--json", may_fail=True) or "{}")
+            listed = json.loads(
+                self._command("stream_processors", "lifted", self._rule, "--json", may_fail=True) or "{}"
+            )
             stopped = {row["case_id"] for row in listed.get("services", ()) if row["after_seconds"] is not None}
             return stopped.issuperset(cases) or None
 
         _awaited(all_are, f"{SERVICE} has not acknowledged every end")
-        self._console.out(self._command("stream_processors", "lifted", RULE, may_fail=True), end="", highlight=False)
-        self._console.out(self._command("stream_processors", "cases", "list", "--rule", RULE), end="", highlight=False)
+        self._console.out(
+            self._command("stream_processors", "lifted", self._rule, may_fail=True), end="", highlight=False
+        )
+        self._console.out(
+            self._command("stream_processors", "cases", "list", "--rule", self._rule), end="", highlight=False
+        )
         self._say("ids", "", f"xinliu cases show CASE and xinliu explain ID tell every step of {len(cases)} cases")
 
     def _say(self, what: str, subject: str, words: str) -> None:
@@ -238,6 +257,16 @@ class Story:
 
     def _day(self, ago: int) -> str:
         return (self._today - timedelta(days=ago)).isoformat()
+
+
+def rule_of(listed_on: date) -> str:
+    """The rule on exclusion from procurement whose pack speaks of an entry of that day, whenever the demo runs."""
+    return next(
+        rule.name
+        for rule in load_packs().rules.values()
+        if (rule.measure, rule.jurisdiction) == (MEASURE, "CN")
+        and rule.from_day <= listed_on <= (rule.to_day or date.max)
+    )
 
 
 def _awaited(ask: Callable[[], Any], otherwise: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from datetime import date
 
@@ -27,6 +28,8 @@ def show(settings: Settings, subject: str, at: str | None, activity: str | None,
             day = date.fromisoformat(at)
         except ValueError:
             raise InputError("reading --at: write a day as 2026-05-01") from None
+    # Its attempts are of no interest here: where none succeeds, the error says why.
+    logging.getLogger("xinliu.enforcement").addHandler(logging.NullHandler())
     with Enforcement(settings, subject=subject) as enforcement:
         answer = enforcement.in_force(subject, day, activity)
     if as_json:
