@@ -1,13 +1,13 @@
 """What organisation a number is of, by the three Chinese standards spelled out without any cleverness.
 
-To compare what the adapters record with, so it shares nothing with them. An issued code with a wrong check character
-(the override list) is no number here.
+To compare what the adapters record with, so it shares nothing with them. An issued code with a wrong check character (the
+override list) is no number here.
 """
 
 import unicodedata
 
-_31 = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_WEIGHTS_31 = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
+from reference_uscc import plain_fault
+
 _36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WEIGHTS_36 = (3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -17,7 +17,7 @@ def organisation_of(cell: str) -> str:
     code = "".join(c for c in unicodedata.normalize("NFKC", cell).upper() if c.isalnum() or c in "?^/!;")
     if not code.isascii():
         return ""
-    if len(code) == 18 and _is_unified(code):
+    if plain_fault(code) is None:
         return f"org:{code[8:17]}"
     if len(code) == 9 and _is_organisation_code(code):
         return f"org:{code}"
@@ -26,18 +26,6 @@ def organisation_of(cell: str) -> str:
     if _is_registration(code):
         return f"reg:{code}"
     return ""
-
-
-def _is_unified(code: str) -> bool:
-    if any(character not in _31 for character in code) or not code[2:8].isdigit():
-        return False
-    total = 0
-    for position in range(17):
-        total += _31.index(code[position]) * _WEIGHTS_31[position]
-    check = 31 - total % 31
-    if check == 31:
-        check = 0
-    return code[17] == _31[check] and _is_organisation_code(code[8:17])
 
 
 def _is_organisation_code(code: str) -> bool:

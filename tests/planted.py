@@ -54,23 +54,6 @@ COLUMNS = tuple(_CODES)
 _CODE_COLUMNS = {name for name in COLUMNS if "代码" in name or name == "地方编码"}
 KEPT = _CODE_COLUMNS - {"地方编码"} | {"行政相对人名称", "行政处罚决定书文号", "处罚机关", "证件号码", "当前状态"}
 """Columns whose cells would become part of an event: a row with a number there is refused whole."""
-_NUMBERS: tuple[Callable[[random.Random], str], ...] = (
-    made.resident_id,
-    made.mistyped_resident_id,
-    made.residence_permit,
-    made.foreign_resident,
-    made.resident_id_15,
-    made.sole_traders_tax_number,
-    made.mobile_phone,
-    made.bank_card,
-    made.cpf,
-    made.passport,
-    made.travel_permit,
-    made.rfc_of_a_person,
-)
-_SPREADABLE = (made.resident_id, made.residence_permit, made.foreign_resident, made.resident_id_15, made.mobile_phone)
-_MASKABLE = (made.resident_id, made.resident_id_15, made.bank_card, made.foreign_resident)
-_WORDS = (made.passport, made.travel_permit, made.rfc_of_a_person)
 _IN_AMOUNTS = (made.resident_id, made.resident_id_15)  # eleven digits may be an amount
 
 
@@ -108,15 +91,15 @@ class Numbers:
             number = dice.choice(_IN_AMOUNTS)(dice).replace("X", "0")
             words = number
         elif kind < 6:
-            maker = dice.choice(_NUMBERS)
+            maker = dice.choice(made.MAKERS)
             number = maker(dice)
-            names = [name for name in made.PLAIN if not (name == "after a letter" and (code or maker in _WORDS))]
-            words = number if code and maker in _WORDS else made.PLAIN[dice.choice(names)](number)
+            names = [name for name in made.PLAIN if not (name == "after a letter" and (code or maker in made.WORDS))]
+            words = number if code and maker in made.WORDS else made.PLAIN[dice.choice(names)](number)
         elif kind < 9:
-            number = dice.choice(_SPREADABLE)(dice)
+            number = dice.choice(made.SPREAD_MAKERS)(dice)
             words = made.SPREAD[dice.choice(list(made.SPREAD))](number)
         else:
-            number = dice.choice(_MASKABLE)(dice)
+            number = dice.choice(made.MASKED_MAKERS)(dice)
             words = made.MASKED[dice.choice(list(made.MASKED))](number)
         return number, words
 

@@ -96,6 +96,27 @@ def rfc_of_a_person(dice: random.Random) -> str:
     )
 
 
+# -- all of them ------------------------------------------------------------------------------------------------------
+
+MAKERS: tuple[Callable[[random.Random], str], ...] = (
+    resident_id,
+    mistyped_resident_id,
+    residence_permit,
+    foreign_resident,
+    resident_id_15,
+    sole_traders_tax_number,
+    mobile_phone,
+    passport,
+    travel_permit,
+    bank_card,
+    cpf,
+    rfc_of_a_person,
+)
+SPREAD_MAKERS = (resident_id, residence_permit, foreign_resident, resident_id_15, mobile_phone)
+MASKED_MAKERS = (resident_id, resident_id_15, bank_card, foreign_resident)
+WORDS = (passport, travel_permit, rfc_of_a_person)  # letters before or after make other words of these
+
+
 # -- disguises ------------------------------------------------------------------------------------------------------
 
 

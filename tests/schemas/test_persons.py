@@ -14,23 +14,6 @@ from hypothesis import strategies as st
 from schemas.persons import PERSONAL_KINDS, mask, screen, screen_text, words_to_show
 
 CASES = cases("persons")
-MAKERS = (
-    made.resident_id,
-    made.mistyped_resident_id,
-    made.residence_permit,
-    made.foreign_resident,
-    made.resident_id_15,
-    made.sole_traders_tax_number,
-    made.mobile_phone,
-    made.passport,
-    made.travel_permit,
-    made.bank_card,
-    made.cpf,
-    made.rfc_of_a_person,
-)
-SPREAD_MAKERS = (made.resident_id, made.residence_permit, made.foreign_resident, made.resident_id_15, made.mobile_phone)
-MASKED_MAKERS = (made.resident_id, made.resident_id_15, made.bank_card, made.foreign_resident)
-WORDS = (made.passport, made.travel_permit, made.rfc_of_a_person)  # letters before or after make other words of these
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['value']} {case['is_code']}" for case in CASES])
@@ -49,14 +32,14 @@ def disguised(dice: random.Random) -> str:
     """A personal number as a file may carry it."""
     kind = dice.randrange(10)
     if kind < 6:
-        maker: Callable[[random.Random], str] = dice.choice(MAKERS)
+        maker: Callable[[random.Random], str] = dice.choice(made.MAKERS)
         number = maker(dice)
-        disguise = dice.choice([name for name in made.PLAIN if maker not in WORDS or name != "after a letter"])
+        disguise = dice.choice([name for name in made.PLAIN if maker not in made.WORDS or name != "after a letter"])
         number = made.PLAIN[disguise](number)
     elif kind < 9:
-        number = made.SPREAD[dice.choice(list(made.SPREAD))](dice.choice(SPREAD_MAKERS)(dice))
+        number = made.SPREAD[dice.choice(list(made.SPREAD))](dice.choice(made.SPREAD_MAKERS)(dice))
     else:
-        number = made.MASKED[dice.choice(list(made.MASKED))](dice.choice(MASKED_MAKERS)(dice))
+        number = made.MASKED[dice.choice(list(made.MASKED))](dice.choice(made.MASKED_MAKERS)(dice))
     return number
 
 
@@ -70,10 +53,10 @@ def test_ten_thousand_disguised_numbers_are_found_in_texts() -> None:
 
 def test_disguised_numbers_are_found_in_code_columns() -> None:
     dice = random.Random(5)
-    values = [_any(dice, made.PLAIN)(dice.choice(MAKERS[:7] + MAKERS[10:11])(dice)) for _ in range(3_000)]
-    values += [_any(dice, made.SPREAD)(dice.choice(SPREAD_MAKERS)(dice)) for _ in range(3_000)]
-    values += [_any(dice, made.MASKED)(dice.choice(MASKED_MAKERS)(dice)) for _ in range(1_000)]
-    values += [dice.choice(WORDS)(dice) for _ in range(500)]
+    values = [_any(dice, made.PLAIN)(dice.choice(made.MAKERS[:7] + made.MAKERS[10:11])(dice)) for _ in range(3_000)]
+    values += [_any(dice, made.SPREAD)(dice.choice(made.SPREAD_MAKERS)(dice)) for _ in range(3_000)]
+    values += [_any(dice, made.MASKED)(dice.choice(made.MASKED_MAKERS)(dice)) for _ in range(1_000)]
+    values += [dice.choice(made.WORDS)(dice) for _ in range(500)]
     values = [dice.choice(("", "CN-USCC:", "?:", "MX-RFC:")) + value for value in values]
     found = screen(pl.DataFrame({"code": values}), [], ["code"])
     assert [values[row] for row in found.is_null().arg_true().to_list()] == []
