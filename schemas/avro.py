@@ -296,7 +296,7 @@ SUBJECT_CASES = Message(
     (
         Field("subject_key", STRING, "key of the subject"),
         Field("as_of", MAYBE_DATE, "the latest day for which it was judged"),
-        Field("facts", STRING, "evidence and acts as JSON, see stream_processors.case_facts"),
+        Field("facts", STRING, "evidence and acts as JSON, see stream_processors.cases.facts"),
     ),
 )
 ACKNOWLEDGEMENT = Message(

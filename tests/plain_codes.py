@@ -1,7 +1,7 @@
 """What organisation a number is of, by the three Chinese standards spelled out without any cleverness.
 
-To compare what the adapters record with, so it shares nothing with them. An issued code with a wrong check character (the
-override list) is no number here.
+To compare what the adapters record with, so it shares nothing with them. An issued code with a wrong check character
+(the override list) is no number here.
 """
 
 import unicodedata
