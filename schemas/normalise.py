@@ -159,9 +159,7 @@ def _digits(numerals: str) -> str:
     """二〇一九 = 2019, 十二 = 12, 一百零五 = 105; what is no number stays as it is."""
     if not re.search("[十百]", numerals):
         return "".join(str(_NUMERALS[numeral]) for numeral in numerals)
-    found = re.fullmatch(
-        "(?:([一二三四五六七八九])百)?零?(?:([一二三四五六七八九])?(十))?([一二三四五六七八九])?", numerals
-    )
+    found = _BELOW_THOUSAND.fullmatch(numerals)
     if found is None:
         return numerals
     hundreds, tens, ten, ones = found.groups()
