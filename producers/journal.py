@@ -5,11 +5,9 @@ An entry holds positions, row numbers and reasons, never a value of the file, no
 What was sent is decided by the topic itself; the journal only says where to look.
 """
 
-import fcntl
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +16,8 @@ from typing import Literal
 
 import polars as pl
 
-from schemas.errors import InputError, Retryable
+from producers.durable import held, write_whole, writing
+from schemas.errors import InputError
 
 KEPT_MS = 30 * 86_400_000
 """Receipts are kept for 30 days (`schemas.topics`): an older entry can answer nothing."""
@@ -28,6 +27,7 @@ SENT_SCHEMA = pl.Schema({"row": pl.Int32, "part": pl.Int32, "reason": pl.String,
 
 _READ_BYTES = 1 << 20
 _STOPPED = ".stopped"
+_WHAT = "the adapter's journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Journal:
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "adapter"
-        with _writing(self._folder):
+        with writing(self._folder, _WHAT):
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def begin(self, entry: Entry) -> None:
@@ -96,7 +96,7 @@ class Journal:
         done = replace(entry, state="sent", rows=rows)
         table = io.BytesIO()
         sent.write_parquet(table)
-        _write_safely(self._sent_file(entry.submission), table.getvalue())
+        write_whole(self._sent_file(entry.submission), table.getvalue(), _WHAT)
         self._write(done)
         return done
 
@@ -137,7 +137,7 @@ class Journal:
 
     def stop(self, department: str, why: str) -> None:
         """Send no more of the department until somebody has looked into it; `why` is shown to whoever tries."""
-        _write_safely(self._stop_file(department), why.encode())
+        write_whole(self._stop_file(department), why.encode(), _WHAT)
 
     def stopped(self, department: str) -> str | None:
         """Why nothing more of the department is sent, None while it may send."""
@@ -164,7 +164,7 @@ class Journal:
 
     def note_step(self, name: str, submission: str) -> None:
         """Remember that a step is done while the others of its command are not."""
-        _write_safely(self._step_file(name), submission.encode())
+        write_whole(self._step_file(name), submission.encode(), _WHAT)
 
     def end_steps(self, command: str) -> None:
         """Every step of the command is done: the same command is a new one from now on."""
@@ -182,15 +182,8 @@ class Journal:
     @contextmanager
     def lock(self, key: str, what: str = "this very file") -> Iterator[None]:
         """Hold an order for oneself; the system lets go of it when the process ends, however it ends."""
-        with _writing(self._folder):
-            file = (self._folder / f"{key}.lock").open("w")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"publishing: another process is publishing {what} now; wait until it has ended"
-                ) from error
+        busy = f"publishing: another process is publishing {what} now; wait until it has ended"
+        with held(self._folder / f"{key}.lock", _WHAT, busy):
             yield
 
     def _path(self, entry: Entry) -> Path:
@@ -206,7 +199,7 @@ class Journal:
         return self._folder / f"{name}.step"
 
     def _write(self, entry: Entry) -> None:
-        _write_safely(self._path(entry), json.dumps(asdict(entry), indent=1).encode())
+        write_whole(self._path(entry), json.dumps(asdict(entry), indent=1).encode(), _WHAT)
 
     @staticmethod
     def _read(path: Path) -> Entry:
@@ -214,26 +207,3 @@ class Journal:
         for name in ("event_starts", "receipt_starts"):  # JSON has text keys only
             fields[name] = {int(number): offset for number, offset in fields[name].items()}
         return Entry(**fields)
-
-
-def _write_safely(path: Path, content: bytes) -> None:
-    """Either the old or the new content is there, whatever happens."""
-    new = path.with_suffix(".new")
-    with _writing(path.parent):
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """A folder that can not be written is said in one sentence; what was sent is on the topic all the same."""
-    try:
-        yield
-    except OSError as error:
-        raise Retryable(
-            f"writing the adapter's journal in {folder}: {(error.strerror or str(error)).lower()}; make room there or "
-            "set XINLIU_HOME to another folder, and run the same command again"
-        ) from error

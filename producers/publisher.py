@@ -14,7 +14,6 @@ from datetime import date, datetime
 from datetime import time as time_of_day
 from itertools import chain, islice
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -31,11 +30,11 @@ from producers.snapshot_prepare import FullList, Question, SnapshotOrder, bad_se
 from producers.stamp import Keys, messages, places_of, rows_of
 from schemas import codec, reference
 from schemas.avro import CREDIT_EVENT
+from schemas.calendar import LAW_TIME
 from schemas.errors import InputError, Retryable
 from schemas.settings import Settings
 from schemas.topics import events_topic, receipts_topic
 
-_HOME_ZONE = ZoneInfo("Asia/Shanghai")  # a date that a department gives means the day there
 _SETTLE_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0
 
@@ -260,7 +259,7 @@ def _check(order: Order) -> None:
 
 def new_submission(department: str, now: datetime, end: str = "") -> str:
     """A readable id: department, local date and time, four hex digits (random where none are given)."""
-    return f"{department}-{now.astimezone(_HOME_ZONE):%Y%m%d-%H%M%S}-{end or secrets.token_hex(2)}"
+    return f"{department}-{now.astimezone(LAW_TIME):%Y%m%d-%H%M%S}-{end or secrets.token_hex(2)}"
 
 
 def _new_entry(settings: Settings, order: Order, key: str, content: str, cluster: Cluster, now: datetime) -> Entry:
@@ -284,7 +283,7 @@ def _new_entry(settings: Settings, order: Order, key: str, content: str, cluster
 
 
 def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time_of_day(), _HOME_ZONE)
+    return datetime.combine(day, time_of_day(), LAW_TIME)
 
 
 def _mapping_name(order: Order) -> str:

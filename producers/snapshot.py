@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -38,10 +37,10 @@ from producers.snapshot_lines import (
     with_ids_of,
     withdrawals,
 )
+from schemas.calendar import LAW_TIME
 from schemas.errors import InputError
 from schemas.subjects import resolve_subjects
 
-HOME_ZONE = ZoneInfo("Asia/Shanghai")  # a date that a department gives means the day there
 _ACT_STEP_MS = 10  # the finest step by which the platform orders what is said of one record
 _NO_ROW = -1
 
@@ -399,7 +398,7 @@ def versions(now: Survey, base: Base, content: str, as_of_ms: int | None, now_ms
 
 def day_of(version_ms: int) -> date:
     """The day of a version, by the calendar that departments go by."""
-    return datetime.fromtimestamp(version_ms / 1000, UTC).astimezone(HOME_ZONE).date()
+    return datetime.fromtimestamp(version_ms / 1000, UTC).astimezone(LAW_TIME).date()
 
 
 def require_sound(now: Survey, doing: str) -> None:

@@ -19,11 +19,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from producers.durable import put_in_place, writing
 from producers.snapshot_lines import LINE_SCHEMA, no_lines
-from schemas.errors import InputError, Retryable
+from schemas.errors import InputError
 
 FORMAT = 1
 _META = b"xinliu"
+_WHAT = "the full list"
 _ARROW = no_lines().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 _CONTENTS_KEPT = 100
 _LINES_AT_ONCE = 50_000
@@ -76,7 +78,7 @@ class Lists:
         self._folder = home / "adapter" / "snapshots"
         self._department = department
         self._name = f"{department}.{mapping}.{source}"
-        with _writing(self._folder):
+        with writing(self._folder, _WHAT):
             self._folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -111,7 +113,7 @@ class Lists:
 
     def _write(self, path: Path, about: About, lines: Iterable[pl.DataFrame]) -> ListFile:
         new = path.with_suffix(".new")
-        with _writing(self._folder):
+        with writing(self._folder, _WHAT):
             with new.open("wb") as file:
                 with pq.ParquetWriter(file, _ARROW, compression="zstd") as writer:
                     for some in lines:
@@ -119,13 +121,13 @@ class Lists:
                     writer.add_key_value_metadata({_META.decode(): json.dumps(asdict(about))})
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(new, path)
+            put_in_place(new, path)
         return ListFile(path, about)
 
     def finish(self) -> None:
         """Each event of the list is acknowledged: from now on it is the last one."""
-        with _writing(self._folder):
-            os.replace(self._sending, self._last)
+        with writing(self._folder, _WHAT):
+            put_in_place(self._sending, self._last)
 
     def forget_sending(self) -> None:
         """Of a list that was begun nothing was sent."""
@@ -148,18 +150,18 @@ class LinesFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _writing(path.parent):
+        with writing(path.parent, _WHAT):
             self._writer = pq.ParquetWriter(path, _ARROW, compression="lz4")
         self._open = True
 
     def add(self, lines: pl.DataFrame) -> None:
-        with _writing(self._path.parent):
+        with writing(self._path.parent, _WHAT):
             self._writer.write_table(lines.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ARROW))
 
     def close(self) -> None:
         if self._open:
             self._open = False
-            with _writing(self._path.parent):
+            with writing(self._path.parent, _WHAT):
                 self._writer.close()
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
@@ -193,14 +195,3 @@ def _open(path: Path) -> ListFile | None:
 def contents_with(contents: list[str], content: str) -> list[str]:
     """The contents of a list so far with one more, the newest last."""
     return [*(known for known in contents if known != content), content][-_CONTENTS_KEPT:]
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Retryable(
-            f"writing the full list in {folder}: {(error.strerror or str(error)).lower()}; make room there or set "
-            "XINLIU_HOME to another folder, and run the same command again"
-        ) from error

@@ -238,7 +238,7 @@ class _Look:
 
     def text(self) -> Text:
         quotes = self._quotes
-        if self._head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        if self._head.startswith(codecs.BOM_UTF32_LE):
             return Text("utf-32", 0, False, 1)
         if self._wide:
             return Text("utf-16", 0, False, 1)

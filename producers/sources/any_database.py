@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
 
@@ -16,9 +15,8 @@ from producers.sources.reading import End, place_of
 from producers.sources.source_file import TableSource
 from producers.sources.statements import Bounds, Column, Statement, Statements
 from producers.sources.values import text_of
+from schemas.calendar import LAW_TIME
 from schemas.errors import InputError
-
-_HOME_ZONE = ZoneInfo("Asia/Shanghai")  # of moments that say no zone
 
 
 class AnyDatabase(Statements):
@@ -85,12 +83,12 @@ def _not_after(newest: Any, now: datetime) -> Any:
     """A moment of the future is no watermark: all rows until then would be passed over."""
     match newest:
         case datetime():
-            limit: Any = now if newest.tzinfo else now.astimezone(_HOME_ZONE).replace(tzinfo=None)
+            limit: Any = now if newest.tzinfo else now.astimezone(LAW_TIME).replace(tzinfo=None)
             return min(newest, limit)
         case date():
-            return min(newest, now.astimezone(_HOME_ZONE).date())
+            return min(newest, now.astimezone(LAW_TIME).date())
         case str():
-            limit = now if datetime.fromisoformat(newest).tzinfo else now.astimezone(_HOME_ZONE).replace(tzinfo=None)
+            limit = now if datetime.fromisoformat(newest).tzinfo else now.astimezone(LAW_TIME).replace(tzinfo=None)
             return newest if (place_of(newest) or 0.0) <= (place_of(limit) or 0.0) else _written_like(limit, newest)
         case _:
             return newest

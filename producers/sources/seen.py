@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from producers.sources.state import write_whole
+from producers.durable import write_whole
+from producers.sources.state import WHAT
 from schemas.hashing import hash_128
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
@@ -55,7 +56,7 @@ class Seen:
         """Whole or not at all."""
         content = io.BytesIO()
         np.save(content, self.hashes, allow_pickle=False)
-        write_whole(path, content.getvalue())
+        write_whole(path, content.getvalue(), WHAT)
 
 
 def load(path: Path) -> Seen:

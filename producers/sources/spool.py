@@ -14,14 +14,15 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from producers.durable import put_in_place, writing
 from producers.mapping import Mapped, Mapping
 from producers.readers import Chunk, Column, Layout
-from producers.sources.state import put_in_place, writing
 from schemas import codec
 from schemas.avro import CREDIT_EVENT
 
 LINE_SCHEMA = pl.Schema({"events": pl.String, "reason": pl.String, "detail": pl.String})
 """Framed Avro in base64, joined by commas; or why the row is refused."""
+_WHAT = "a read"
 _LAYOUT = Layout("spool", tuple(Column(name, (name,)) for name in LINE_SCHEMA))
 
 
@@ -78,20 +79,20 @@ class SpoolWriter:
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
         self.rows = 0
-        with writing(path.parent):
+        with writing(path.parent, _WHAT):
             self._disk = self._part.open("wb")
         # Level 1: base64 packs to three quarters whatever is spent on it.
         self._packed = gzip.GzipFile(fileobj=self._disk, mode="wb", compresslevel=1, mtime=0)
 
     def add(self, lines: pl.DataFrame) -> None:
         """Lines of `LINE_SCHEMA`."""
-        with writing(self._path.parent):
+        with writing(self._path.parent, _WHAT):
             self._packed.write(lines.write_ndjson().encode())
         self.rows += lines.height
 
     def finish(self) -> None:
         """Everything is on the disk, under the file's name, when this returns."""
-        with writing(self._path.parent):
+        with writing(self._path.parent, _WHAT):
             self._packed.close()
             self._disk.flush()
             os.fsync(self._disk.fileno())
@@ -100,7 +101,7 @@ class SpoolWriter:
 
     def give_up(self) -> None:
         """Remove what was written."""
-        with writing(self._path.parent):
+        with writing(self._path.parent, _WHAT):
             self._disk.close()
             self._part.unlink(missing_ok=True)
 

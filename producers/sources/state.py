@@ -5,17 +5,18 @@ spool, are being sent and are named here as pending; or a watermark that has mov
 acknowledged. Files of the spool that are not named here are rests of a broken read and are removed.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from producers.durable import held, write_whole, writing
 from producers.journal import key_of
-from schemas.errors import InputError, Retryable
+from schemas.errors import InputError
+
+WHAT = "the state of a source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +87,15 @@ class Shelf:
         self._spool = home / "adapter" / "spool"
         self._name = f"{source}.{key_of([source, department, mapping], cluster)}"
         self._empty = State(source, department, mapping, cluster, "")
-        with writing(home / "adapter"):
+        with writing(home / "adapter", WHAT):
             self._states.mkdir(parents=True, exist_ok=True)
             self._spool.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the source for oneself; the system lets go of it when the process ends, however it ends."""
-        with writing(self._states):
-            file = (self._states / f"{self._name}.lock").open("w")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"pulling {self._empty.source}: another process is pulling this source now; wait until it has ended"
-                ) from error
+        busy = f"pulling {self._empty.source}: another process is pulling this source now; wait until it has ended"
+        with held(self._states / f"{self._name}.lock", WHAT, busy):
             yield
 
     def load(self) -> State:
@@ -113,7 +107,7 @@ class Shelf:
         kept = {path.name, f"{self._name}.lock", state.seen}
         if state.pending is not None:
             kept |= {state.pending.spool, state.pending.seen}
-        with writing(self._states):
+        with writing(self._states, WHAT):
             for folder in (self._states, self._spool):
                 for rest in folder.glob(f"{self._name}.*"):
                     if rest.name not in kept:
@@ -122,7 +116,7 @@ class Shelf:
 
     def save(self, state: State) -> None:
         """Either the old or the new state is there, whatever happens."""
-        write_whole(self._states / f"{self._name}.json", json.dumps(asdict(state), indent=1).encode())
+        write_whole(self._states / f"{self._name}.json", json.dumps(asdict(state), indent=1).encode(), WHAT)
 
     def new_name(self, state: State, ending: str) -> str:
         """A file name that this state does not name."""
@@ -153,37 +147,4 @@ def _read(path: Path) -> State:
         raise InputError(
             f"reading {path}: this is not the state of a source as this version writes it; remove the file and pull "
             "again, which reads the source from its beginning (rows that were sent come back as repeats)"
-        ) from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, after a power cut too."""
-    new = path.with_name(f"{path.name}.new")
-    with writing(path.parent):
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        put_in_place(new, path)
-
-
-def put_in_place(new: Path, path: Path) -> None:
-    """Give a file that is synced its name, and sync the name."""
-    os.replace(new, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """A folder that can not be written is said in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise Retryable(
-            f"writing in {folder}: {(error.strerror or str(error)).lower()}; make room there or set XINLIU_HOME to "
-            "another folder, and run the same command again"
         ) from error
