@@ -62,9 +62,18 @@ def send_command(
 
 
 def commands(settings: Settings) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
-    """Every command so far with its offset, oldest first; None for a message that is none."""
+    """Every command so far with its offset, oldest first; None for a message that is none.
+
+    Raises Retryable at a command of a newer version: to pass over it could let go on what it stops.
+    """
     for batch in read_all(settings, CONTROL):
         decoded = codec.decode(COMMAND, batch.values)
+        if decoded.unknown:
+            index, schema_id = decoded.unknown[0]
+            raise Retryable(
+                f"reading {CONTROL}: the command at offset {batch.offsets[index]} is of schema {schema_id}, which this "
+                "version does not know; deploy the newer version here as well"
+            )
         rows = dict(zip(decoded.rows.tolist(), decoded.batch.to_pylist(), strict=True))
         for index, offset in enumerate(batch.offsets.tolist()):
             yield offset, rows.get(index)

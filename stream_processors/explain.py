@@ -163,5 +163,5 @@ def _unknown(target: Target) -> str:
         )
     return (
         f"{_DOING}: no record and no event has that id; a statement names the records of a subject, a receipt those "
-        "of a row"
+        "of a row; a case is shown by xinliu cases show"
     )

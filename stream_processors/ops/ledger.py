@@ -18,7 +18,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from schemas.errors import Retryable
+from schemas.errors import InputError, Retryable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,9 +87,17 @@ def _move(cursor: sqlite3.Cursor, positions: Mapping[tuple[str, int], int]) -> N
 
 
 def look(path: Path) -> tuple[dict[str, tuple[int, int]], list[Queued]]:
-    """Counts and dead letters as another process sees them, while ops goes on; nothing where there is no ledger yet."""
+    """Counts and dead letters as another process sees them, while ops goes on.
+
+    Raises:
+        InputError: there is no ledger, so that nothing can be said of what was told.
+        Retryable: it can not be read now.
+    """
     if not path.exists():
-        return {}, []
+        raise InputError(
+            f"reading the ledger of ops: there is none at {path}; ops has not run here yet, or XINLIU_HOME names "
+            "another folder than that of ops"
+        )
     try:
         with closing(Ledger(path)) as ledger:
             return ledger.counts(), ledger.dead()

@@ -54,6 +54,13 @@ def catch_up_counts(settings: Settings, ledger: Ledger, reference: Reference, al
         if decoded.unknown:
             log.warning("a message of a newer version waits", topic=HISTORY, what_now="deploy the newer version of ops")
             return
+        if decoded.faults:
+            log.warning(
+                "messages that can not be read are not counted",
+                topic=HISTORY,
+                count=len(decoded.faults),
+                first_offset=int(batch.offsets[decoded.faults[0][0]]),
+            )
         ends = {(READER, partition): end for (_, partition), end in batch.next_offsets().items()}
         ledger.count(ends, count(pl.DataFrame(pl.from_arrow(decoded.batch)), reference))
         alive()

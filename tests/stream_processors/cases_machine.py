@@ -397,7 +397,8 @@ class Life(RuleBasedStateMachine):
                     assert told["state"] == case.state, "what was told is what is so"
                     if told["transition"] in ("ended", "changed"):
                         assert told["reason"] == case.reason, "the end that was told is the end"
-                    assert (told["in_force_from"], told["ends_on"]) == (case.in_force_from, case.ends_on)
+                    told_dates = (told["in_force_from"], told["ends_on"])
+                    assert told_dates == (case.in_force_from, case.ends_on), "the dates that were told are the dates"
 
     def binds_rightly(self, row: dict[str, object]) -> None:
         """Every condition of the law, by brute force over what was reported."""

@@ -7,7 +7,7 @@ import pytest
 
 from schemas import codec
 from schemas.avro import COMMAND
-from schemas.errors import ConfigurationError, InputError
+from schemas.errors import ConfigurationError, InputError, Retryable
 from schemas.settings import Settings
 from stream_processors import control_topic
 from stream_processors.kafka import Batch
@@ -91,13 +91,21 @@ def test_what_is_no_command_is_passed_over(monkeypatch, tmp_path):
     assert found.refused == [(4, "unreadable")] and found.paused["cases"].offset == 7
 
 
+def test_a_command_of_a_newer_version_is_not_passed_over(monkeypatch, tmp_path):
+    newer = b"\x00" + (1_000).to_bytes(4, "big")
+    batch = Batch([newer + b"odd"], [], [], np.array([0]), np.array([9]), np.array([0]))
+    monkeypatch.setattr(control_topic, "read_all", lambda *_: [batch])
+    with pytest.raises(Retryable, match="offset 9 is of schema 1000"):
+        control_topic.standing_now(Settings(home=tmp_path))
+
+
 def test_the_commands_say_what_is_paused_and_who_is_still_to_be_told(monkeypatch, tmp_path, capsys):
     from stream_processors.__main__ import answer
     from stream_processors.ops.ledger import Entry, Ledger
 
     monkeypatch.setenv("XINLIU_HOME", str(tmp_path))
-    assert answer(["deliveries"]) == 0
-    assert "everybody was told everything" in capsys.readouterr().out
+    assert answer(["deliveries"]) == 2
+    assert "ops has not run here yet" in capsys.readouterr().err
     ledger = Ledger(tmp_path / "ops" / "ledger.sqlite")
     ledger.advance({("notices", 0): 2}, [Entry("notices", 0, n, f"c.{n}", b"{}") for n in range(2)], 0.0)
     ledger.failed(1, "outbox_not_writable", dead=True)
