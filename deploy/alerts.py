@@ -113,6 +113,15 @@ ALERTS: tuple[Alert, ...] = (
         "The promise is one second from reported by the adapter to readable in credit.records, at the 99th percentile.",
     ),
     Alert(
+        "EndReachesServicesSlowly",
+        "histogram_quantile(0.99, sum by (le, service) (rate(xinliu_end_acknowledged_seconds_bucket[15m]))) > 1",
+        "15m",
+        "ticket",
+        "the service {{ $labels.service }} stops enforcing {{ $value | humanizeDuration }} after an end is reported",
+        "The promise is one second from the report that ends a measure to the word of whoever enforces it that it has "
+        "stopped, at the 99th percentile.",
+    ),
+    Alert(
         "RestoreSlow",
         "max by (job, partition) (xinliu_restore_seconds) > 60",
         "0m",

@@ -306,6 +306,34 @@ STORE = Row(
     ),
 )
 
+MEASURES = Row(
+    "Measures",
+    (
+        Panel(
+            "Cases",
+            "Cases by state. A draft binds nobody.",
+            "short",
+            (Query("sum by (state) (xinliu_cases)", "{{state}}"),),
+        ),
+        Panel(
+            "Transitions",
+            "Of all cases, per second.",
+            "short",
+            (Query(f"sum by (transition) (rate(xinliu_transitions_total{_RATE}))", "{{transition}}"),),
+        ),
+        Panel(
+            "Ends acknowledged",
+            "From the report that ends a measure to the word of an enforcement service that it stopped; promised: 1 s "
+            "at the 99th percentile.",
+            "s",
+            tuple(
+                Query(_quantile(share, "xinliu_end_acknowledged_seconds", "service"), f"{{{{service}}}}, {name}")
+                for share, name in (("0.5", "median"), ("0.99", "p99"))
+            ),
+        ),
+    ),
+)
+
 PROCESSES = Row(
     "Processes",
     (
@@ -394,7 +422,7 @@ PROCESSES = Row(
     ),
 )
 
-ROWS = (OVERVIEW, DEPARTMENTS, UNITS, STORE, PROCESSES)
+ROWS = (OVERVIEW, DEPARTMENTS, UNITS, MEASURES, STORE, PROCESSES)
 
 VARIABLES = (
     ("department", "Department", "xinliu_department_cadence_seconds"),

@@ -288,6 +288,7 @@ MEASURE = Message(
         Field("act_id", STRING, "record of the act that this transition is about, or of the evidence"),
         Field("event_id", STRING, "event that brought it"),
         Field("recheck_seconds", INT, "a reader that has heard nothing for longer has stale data"),
+        Field("reported_at", MAYBE_TIMESTAMP, "when the event that brought it was reported; null where time alone did"),
     ),
 )
 SUBJECT_CASES = Message(
@@ -307,6 +308,7 @@ ACKNOWLEDGEMENT = Message(
         Field("revision", INT, "revision of the case that it saw"),
         Field("service", STRING, "name of the enforcement service"),
         Field("at", TIMESTAMP, "when it stopped"),
+        Field("reported_at", MAYBE_TIMESTAMP, "when the event that ended it was reported; null where time alone did"),
     ),
 )
 

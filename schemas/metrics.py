@@ -159,6 +159,14 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("xinliu_restore_seconds", "gauge", "the last restore of the state of register or cases", ("partition",)),
     Metric("xinliu_transitions_total", "counter", "transitions of cases", ("rule", "transition")),
+    Metric("xinliu_cases", "gauge", "cases by the state that was told last; processes add up", ("state",)),
+    Metric(
+        "xinliu_end_acknowledged_seconds",
+        "histogram",
+        "from the report of an event that ended a measure to the word of an enforcement service that it stopped",
+        ("service",),
+        _SECONDS_END_TO_END,
+    ),
     Metric(
         "xinliu_deliveries_total",
         "counter",

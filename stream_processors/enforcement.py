@@ -311,10 +311,10 @@ class Enforcement:
         self._told.add(case_id)
         self._bound.discard(case_id)
         if self._service and entry.state != "in_force":
-            self._acknowledge(case_id, revision)
+            self._acknowledge(case_id, revision, entry.reported_at)
         return True
 
-    def _acknowledge(self, case_id: str, revision: int) -> None:
+    def _acknowledge(self, case_id: str, revision: int, reported_at: datetime | None = None) -> None:
         if self._producer is None:
             self._producer = Producer(
                 {"bootstrap.servers": self._kafka, **_CLIENT, "enable.idempotence": True, "acks": "all", "linger.ms": 0}
@@ -324,6 +324,7 @@ class Enforcement:
             "revision": revision,
             "service": self._service,
             "at": datetime.fromtimestamp(self._clock(), UTC).replace(tzinfo=None),
+            "reported_at": reported_at,
         }
         value = codec.encode(ACKNOWLEDGEMENT, pa.RecordBatch.from_pylist([row], schema=ACKNOWLEDGEMENT.arrow))[0]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, overload
 
 RECHECK_SECONDS = 60  # where no heartbeat has told yet
@@ -53,6 +53,7 @@ class Entry:
 
     Attributes:
         as_of: the day for which it was said. said_ms: when it was written, milliseconds since 1970.
+        reported_at: when the event that brought it was reported (UTC); None where time alone did.
     """
 
     binding: Binding
@@ -62,6 +63,7 @@ class Entry:
     as_of: date | None
     recheck_seconds: int
     said_ms: int
+    reported_at: datetime | None = None
 
     def binds_on(self, day: date) -> bool:
         """Whether it binds, by its dates. For days before a suspension that goes on it says no: it is not known."""
@@ -187,6 +189,7 @@ def entry_of(row: Mapping[str, Any], said_ms: int) -> Entry:
         row["as_of"],
         row["recheck_seconds"],
         said_ms,
+        row["reported_at"],
     )
 
 

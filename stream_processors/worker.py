@@ -94,9 +94,12 @@ def build(name: str, settings: Settings) -> Hosted:
     if name == "intake":
         processor: Any = Intake(reference, settings.partitions, folder / f"intake-{settings.slot}.running")
     elif name == "cases":
+        packs = load_packs(settings.rules_dir)
+        for rule in packs.rules:  # so that the first draft of each is seen as a rise
+            registry.add("xinliu_transitions_total", (rule, "drafted"), 0)
         processor = Cases(
             settings,
-            load_packs(settings.rules_dir),
+            packs,
             load_calendar(reference.directory),
             lambda: time.time() + settings.clock_ahead_days * _DAY_SECONDS,
             registry.set,

@@ -7,10 +7,10 @@ import pyarrow as pa
 from confluent_kafka import Producer
 
 from schemas import codec
-from schemas.avro import MEASURE
+from schemas.avro import ACKNOWLEDGEMENT, MEASURE
 from schemas.hashing import partition_of
 from schemas.settings import Settings
-from schemas.topics import IN_FORCE
+from schemas.topics import ACKS, IN_FORCE
 from stream_processors.cases.rows import heartbeat_row
 
 PROCUREMENT = "government procurement"
@@ -47,6 +47,22 @@ def measure(case_id: str, subject_key: str, today: date, **different: Any) -> di
 
 def heartbeat(today: date, at: datetime | None = None) -> dict[str, Any]:
     return heartbeat_row(at or datetime.now(UTC).replace(tzinfo=None), today)
+
+
+def acknowledge(settings: Settings, service: str, seconds: float, case_id: str = "ended") -> None:
+    """The word of a service that it stopped, so long after the event that ended a measure was reported."""
+    reported_at = datetime(2026, 5, 1, 4)
+    row = {
+        "case_id": case_id,
+        "revision": 6,
+        "service": service,
+        "at": reported_at + timedelta(seconds=seconds),
+        "reported_at": reported_at,
+    }
+    value = codec.encode(ACKNOWLEDGEMENT, pa.RecordBatch.from_pylist([row], schema=ACKNOWLEDGEMENT.arrow))[0]
+    producer = Producer({"bootstrap.servers": settings.kafka})
+    producer.produce(ACKS, value, f"{case_id}/{service}".encode())
+    assert producer.flush(20) == 0
 
 
 class Said:

@@ -73,6 +73,7 @@ class Book:
         self._overlay: dict[Place, Held] = {}
         self._to_push: list[tuple[int, Due]] = []
         self._taken: list[tuple[int, Due]] = []
+        self._states: Counter[str] = Counter()
 
     # -- the partitions -----------------------------------------------------------------------------------------
 
@@ -81,15 +82,21 @@ class Book:
         self.aborted()
         self._held = {partition: {} for partition in partitions}
         self._due = {partition: [] for partition in partitions}
+        self._states.clear()
 
     def restore(self, partition: int, subject_key: str, as_of: date, facts: str) -> None:
         """One subject as `states` gave it; it is judged once when it is next looked at, by the rules as they are."""
-        self._held[partition][subject_key] = Held(from_json(subject_key, facts), as_of)
+        held = self._held[partition][subject_key] = Held(from_json(subject_key, facts), as_of)
+        self._states.update(_states_of(held))
         heapq.heappush(self._due[partition], (date.min, subject_key, EVERY))
 
     def subjects(self) -> dict[int, int]:
         """How many subjects each partition holds."""
         return {partition: len(held) for partition, held in self._held.items()}
+
+    def cases(self) -> Mapping[str, int]:
+        """How many cases are in each state, as it was told."""
+        return self._states
 
     def held(self, place: Place) -> Held | None:
         """A subject as it stands within the batch."""
@@ -135,7 +142,10 @@ class Book:
     def committed(self) -> set[int]:
         """The batch stands; returns the partitions that it changed."""
         for (partition, key), held in self._overlay.items():
-            self._held.setdefault(partition, {})[key] = held
+            of_partition = self._held.setdefault(partition, {})
+            self._states.subtract(_states_of(of_partition.get(key)))
+            self._states.update(_states_of(held))
+            of_partition[key] = held
         for partition, due in self._to_push:
             heapq.heappush(self._due.setdefault(partition, []), due)
         changed = {partition for partition, _ in self._overlay}
@@ -183,3 +193,8 @@ class Book:
             facts = replace(facts, told={**facts.told, case.case_id: after})
             news.subjects[place] = None
         self._overlay[place] = Held(facts, now.today if facts is not held.facts else held.as_of, next_on)
+
+
+def _states_of(held: Held | None) -> list[str]:
+    """The state of each of a subject's cases."""
+    return [] if held is None else [told.state for told in held.facts.told.values()]

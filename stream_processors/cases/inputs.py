@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,12 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One fact about one subject, with the partition that it came from."""
+    """One fact about one subject, with the partition that it came from and the moment of its report (UTC)."""
 
     partition: int
     subject_key: str
     fact: Evidence | Act | Registration
+    reported_at: datetime = datetime.min
 
 
 def relevant(heads: pl.DataFrame, packs: Packs) -> Rows:
@@ -57,7 +58,7 @@ def inputs(values: list[bytes], partitions: list[int], packs: Packs) -> Iterator
     documents = normalise.document_identity(normalise.document_numbers(frame["document_number"])).to_list()
     for number, row in enumerate(frame.iter_rows(named=True)):
         fact = _fact(row, documents[number], tuple(sorted(matched.get(number, ()))))
-        yield Input(partitions[number], row["subject_key"], fact)
+        yield Input(partitions[number], row["subject_key"], fact, row["reported_at"])
 
 
 def is_gone(state: str) -> bool:

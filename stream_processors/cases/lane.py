@@ -26,7 +26,9 @@ from schemas.errors import Stop
 from schemas.settings import Settings
 from schemas.topics import CASES, IN_FORCE, MEASURES, RECORDS
 from stream_processors.cases.book import Book, News, Now, Row
+from stream_processors.cases.facts import Registration
 from stream_processors.cases.inputs import inputs, relevant
+from stream_processors.cases.judge import STATES
 from stream_processors.cases.rows import heartbeat_row
 from stream_processors.kafka import Batch, read_all
 from stream_processors.lane import Output, Work
@@ -80,8 +82,14 @@ class Cases:
         rows = relevant(pl.DataFrame(pl.from_arrow(decoded.batch)), self._packs)
         some = batch.select(rows)
         news, now = News(), self._now()
+        reported: dict[str, datetime] = {}
         for found in inputs([v for v in some.values if v is not None], some.partitions.tolist(), self._packs):
             self._book.learn(found, now, news)
+            if not isinstance(found.fact, Registration):
+                reported[found.fact.event_id] = found.reported_at
+        # So that whoever acts on a row knows how late it is; what time alone brings was reported by nobody.
+        for _, row in (*news.transitions, *news.listed.values()):
+            row["reported_at"] = reported.get(str(row["event_id"]))
         return self._work(news)
 
     def idle(self) -> Work | None:
@@ -149,6 +157,7 @@ class Cases:
         for partition, count in self._book.subjects().items():
             self._metric("xinliu_state_rows", (str(partition),), count)
             self._metric("xinliu_restore_seconds", (str(partition),), seconds)
+        self._tell_states()
         log.info("restored", subjects=len(newest), seconds=round(seconds, 2))
 
     def committed(self, offsets: dict[int, int]) -> None:
@@ -156,6 +165,13 @@ class Cases:
         sizes = self._book.subjects()
         for partition in changed:
             self._metric("xinliu_state_rows", (str(partition),), sizes[partition])
+        if changed:
+            self._tell_states()
+
+    def _tell_states(self) -> None:
+        found = self._book.cases()
+        for state in STATES:
+            self._metric("xinliu_cases", (state,), found.get(state, 0))
 
     def aborted(self) -> None:
         self._book.aborted()

@@ -62,6 +62,7 @@ def measure_row(
         "act_id": milestone.act_id,
         "event_id": about.event_id if about else "",
         "recheck_seconds": RECHECK_SECONDS,
+        "reported_at": None,  # the lane knows it, where an event of its batch brought this
     }
 
 
@@ -81,6 +82,7 @@ def heartbeat_row(at: datetime, today: date) -> dict[str, object]:
         "legal_bases": [],
         "provisional": False,
         "recheck_seconds": RECHECK_SECONDS,
+        "reported_at": None,
     }
 
 

@@ -1,7 +1,7 @@
 """The Faust app of ops: agents that ring, the desk that works, /metrics and /healthz. `xinliu run ops` starts it.
 
-Faust's own promises are not needed anywhere in here: an agent hands on nothing but "look", has no table, sends nothing
-to Kafka, and never raises; see `stream_processors.ops`.
+Faust's own promises are not needed anywhere in here: an agent hands on nothing but "look", or counts for a metric; it
+has no table, sends nothing to Kafka, and never raises; see `stream_processors.ops`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import faust
 import structlog
 from mode import Service
 
+from schemas import codec
+from schemas.avro import ACKNOWLEDGEMENT
 from schemas.calendar import load_calendar
 from schemas.errors import EXIT_STOP, XinliuError
 from schemas.reference import load
 from schemas.settings import Settings
-from schemas.topics import CONTROL, MEASURES
+from schemas.topics import ACKS, CONTROL, MEASURES
 from stream_processors.freshness import DAY_SECONDS
 from stream_processors.logging import to_stderr
 from stream_processors.metrics import Registry
@@ -108,6 +110,8 @@ def app_of(parts: Parts) -> faust.App:
     for topic in (MEASURES, CONTROL):
         channel = app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(channel, name=f"ring-{topic}", concurrency=1)(_ringing(topic, desks))
+    said = app.topic(ACKS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    app.agent(said, name="ends-acknowledged", concurrency=1)(_observing(parts.registry))
 
     @app.page("/metrics")
     async def metrics(web: Any, request: Any) -> Any:
@@ -165,6 +169,20 @@ def _ringing(topic: str, desks: Sequence[Desk]) -> Any:
                 desk.ring(topic)
 
     return ring
+
+
+def _observing(registry: Registry) -> Any:
+    """The body of the agent that measures how soon an end has reached each enforcement service."""
+
+    async def observe(stream: Any) -> None:
+        """What is lost here is lost to a metric only; `xinliu lifted` reads the log."""
+        async for value in stream:
+            for row in codec.decode(ACKNOWLEDGEMENT, [value]).batch.to_pylist():
+                if row["case_id"] and row["reported_at"] is not None:
+                    seconds = (row["at"] - row["reported_at"]).total_seconds()
+                    registry.observe("xinliu_end_acknowledged_seconds", (row["service"],), seconds)
+
+    return observe
 
 
 def die(why: str) -> None:

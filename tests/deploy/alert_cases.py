@@ -31,6 +31,7 @@ _TAKEN = 'xinliu_events_total{lane="intake",department="market"}'
 _LATE = 'xinliu_reports_timed_total{department="market",rule="law",verdict="late"}'
 _IN_TIME = 'xinliu_reports_timed_total{department="market",rule="law",verdict="in_time"}'
 _BUCKET = 'xinliu_end_to_end_seconds_bucket{stage="readable",le="%s"}'
+_ENDED = 'xinliu_end_acknowledged_seconds_bucket{service="%s",le="%s"}'
 _INSERT = 'xinliu_store_insert_seconds_bucket{table="records",le="%s"}'
 _REFUSED = 'xinliu_refusals_total{department="market",reason="%s",kind="%s"}'
 _DAY = 86_400
@@ -112,6 +113,23 @@ CASES = (
         "9m",
         "22m",
         "45m",
+    ),
+    Case(
+        "EndReachesServicesSlowly",
+        {
+            # Ends come to one service within half a second, but for half an hour, and to the other always.
+            _ENDED % ("portal", "0.5"): "0+60x60 3600x30 3600+60x60",
+            _ENDED % ("portal", "2.5"): "0+60x150",
+            _ENDED % ("portal", "+Inf"): "0+60x150",
+            _ENDED % ("bank", "0.5"): "0+60x150",
+            _ENDED % ("bank", "2.5"): "0+60x150",
+            _ENDED % ("bank", "+Inf"): "0+60x150",
+        },
+        "60m",
+        "88m",
+        "130m",
+        {"service": "portal"},
+        interval="1m",
     ),
     Case(
         "RestoreSlow",

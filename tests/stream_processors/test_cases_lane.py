@@ -111,6 +111,45 @@ def test_a_life_is_told_once_however_it_is_cut_into_batches():
     assert told == at_once
 
 
+def test_each_transition_tells_when_what_brought_it_was_reported_and_none_where_time_did():
+    clock = Clock()
+    made = lane(clock)
+    moments = [datetime(2026, 11, 1, 8, minute) for minute in range(len(LIFE))]
+    rows = [row | {"event_id": f"e{n}", "reported_at": moments[n]} for n, row in enumerate(LIFE)]
+    told = said(made.work(batch(rows)))
+    assert [row["reported_at"] for row in told] == [moments[0], moments[1], moments[2], moments[2]]
+    made.committed({})
+    clock.seconds = NOON + 9 * DAY
+    ended = made.idle()
+    assert [row["reported_at"] for row in (*said(ended), *said(ended, IN_FORCE))] == [None, None, None]
+
+
+def test_cases_are_counted_by_state_also_after_a_restart():
+    gauges: dict[str, float] = {}
+
+    def told(name: str, labels: Sequence[str], value: float) -> None:
+        if name == "xinliu_cases":
+            gauges[labels[0]] = value
+
+    def counted() -> dict[str, float]:
+        return {state: value for state, value in gauges.items() if value}
+
+    made = lane(Clock())
+    made._metric = told
+    work = made.work(batch(LIFE[:2]))
+    assert counted() == {}, "nothing is committed yet"
+    made.committed({})
+    assert counted() == {"noticed": 1}
+    work = made.work(batch(LIFE[2:]))
+    made.committed({})
+    assert counted() == {"in_force": 1}
+    (states,) = [output for output in work.outputs if output.topic == CASES]
+    (row,) = codec.decode(SUBJECT_CASES, list(states.values)).batch.to_pylist()
+    again = lane(Clock())
+    again._book.restore(0, row["subject_key"], row["as_of"], row["facts"])
+    assert {state: n for state, n in again._book.cases().items() if n} == {"in_force": 1}
+
+
 def test_what_was_aborted_is_told_again_and_not_twice():
     made = lane(Clock())
     first = said(made.work(batch(LIFE)))

@@ -6,12 +6,13 @@ import uuid
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from measure_builders import acknowledge
 from ops_process import ops_running
 from ops_receivers import SECRET, Receiver, encoded, measure, receiver, wait_until
 
 from deploy.local.http import http_get
 from schemas.settings import Settings
-from schemas.topics import CONTROL, MEASURES
+from schemas.topics import ACKS, CONTROL, MEASURES
 from stream_processors import topics
 from stream_processors.control_topic import send_command
 from stream_processors.kafka import end_offsets, topic_partitions
@@ -126,8 +127,23 @@ def test_l6_and_l7_there_is_no_table_and_nothing_that_agents_send(world, monkeyp
     app = app_of(parts)
     assert not app.tables
     assert all(agent.concurrency == 1 and not agent._sinks for agent in app.agents.values())
-    assert {topic for agent in app.agents.values() for topic in agent.channel.topics} == {MEASURES, CONTROL}
+    assert {topic for agent in app.agents.values() for topic in agent.channel.topics} == {MEASURES, CONTROL, ACKS}
     parts.ledger.close()
+
+
+def test_how_soon_an_end_has_reached_a_service_is_measured(world):
+    service = f"portal-{uuid.uuid4().hex[:8]}"
+
+    def measured() -> bytes:
+        page = http_get(world.settings.ops_port, "/metrics") or b""
+        return b"".join(line for line in page.splitlines(True) if service.encode() in line)
+
+    with world.running():
+        # An agent hears what comes after it has its partitions, so this is said until it is heard.
+        assert wait_until(lambda: acknowledge(world.settings, service, 0.45) or measured() != b"", 40), world.log()
+        found = measured().decode()
+    assert f'bucket{{le="0.4",service="{service}"}} 0.0\n' in found
+    assert f'bucket{{le="0.5",service="{service}"}} 0.0\n' not in found
 
 
 def test_l3_l8_l9_positions_of_the_group_bad_messages_and_what_was_taken_back_are_of_no_matter(world):
