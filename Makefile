@@ -30,7 +30,7 @@ check: setup ## lint, format, types, import contracts, contract and docs not sta
 	@$(BIN)/python -m deploy.reference check
 
 test: setup ## all tests, against a real broker and a real engine that they start themselves
-	@$(BIN)/python -m pytest -m "not nightly"
+	@$(BIN)/python -m pytest -m "not nightly" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 nightly: setup ## the long runs: kill -9 under load, large files, more examples
 	@XINLIU_NIGHTLY=1 $(BIN)/python -m pytest -m nightly -s

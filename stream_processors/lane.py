@@ -31,7 +31,7 @@ from confluent_kafka import (
 
 from schemas.errors import EXIT_STOP, Retryable, Stop
 from schemas.settings import Settings
-from stream_processors.kafka import Batch, Source, admin, client_config, end_offsets, produce_all
+from stream_processors.kafka import Batch, Source, admin, client_config, ends_of, produce_all, topic_partitions
 from stream_processors.metrics import LaneMetrics
 from stream_processors.observations import Count
 
@@ -474,25 +474,25 @@ class Lane:
         client = admin(self._settings)  # kept until the answer is here: it is lost with the client
         (answer,) = client.list_consumer_group_offsets([request], request_timeout=5.0).values()
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in answer.result().topic_partitions}
-        for topic in {place.topic for place in held}:
-            self._looked_at = time.monotonic()
-            partitions = [place.partition for place in held if place.topic == topic]
-            stable = end_offsets(self._settings, topic, read_committed=True, partitions=partitions)
-            high = end_offsets(self._settings, topic, partitions=partitions)
-            for partition, end in stable.items():
-                behind = end - committed.get((topic, partition), 0)
-                lag[topic, partition] = max(0, behind - 1)
-                self._metrics.last_stable(topic, partition, end, high[partition])
+        for place, end in self._stable_ends([(place.topic, place.partition) for place in held]).items():
+            lag[place] = max(0, end - committed.get(place, 0) - 1)
         return lag
+
+    def _stable_ends(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Where readers of committed messages must stop; the metrics are told how far that is from the end."""
+        self._looked_at = time.monotonic()
+        stable = ends_of(self._settings, places, read_committed=True)
+        self._looked_at = time.monotonic()
+        high = ends_of(self._settings, places)
+        for (topic, partition), end in stable.items():
+            self._metrics.last_stable(topic, partition, end, high[topic, partition])
+        return stable
 
     def _tell_open_transactions(self) -> None:
         """High watermark minus last stable offset of what this lane writes."""
-        for topic in self._writes:
-            self._looked_at = time.monotonic()
-            stable = end_offsets(self._settings, topic, read_committed=True)
-            high = end_offsets(self._settings, topic)
-            for partition, end in stable.items():
-                self._metrics.last_stable(topic, partition, end, high.get(partition, end))
+        self._stable_ends(
+            [(topic, partition) for topic in self._writes for partition in topic_partitions(self._settings, topic)]
+        )
 
     def _die(self, why: str) -> None:
         self._log.error(f"{why}; ending the process, its supervisor starts it again", exit=EXIT_STOP)

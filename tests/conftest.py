@@ -22,11 +22,22 @@ from deploy.local.processes import free_port_base
 from schemas.settings import Settings
 
 _PORTS_OF_A_STACK = 16
+_SERVERS = {"broker", "clickhouse", "postgres", "running_stack"}
+
+if not os.environ.get("XINLIU_NIGHTLY"):
+    # A broker that lives for a minute spends half of its time on compiling itself well.
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # The same examples in every run, so that a change is judged by what it changed; `make nightly` looks for new ones.
 hypothesis_settings.register_profile("every run", derandomize=True, deadline=None)
 hypothesis_settings.register_profile("nightly", deadline=None)
 hypothesis_settings.load_profile("nightly" if os.environ.get("XINLIU_NIGHTLY") else "every run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait for servers first: where several processes share the files, the short ones fill in at the end."""
+    waiting = {item.path for item in items if _SERVERS & set(getattr(item, "fixturenames", ()))}
+    items.sort(key=lambda item: item.path not in waiting)
 
 
 @dataclass(frozen=True)

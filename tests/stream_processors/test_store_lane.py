@@ -250,7 +250,7 @@ def test_every_topic_reaches_its_table_and_the_position_is_committed(settings: S
         send(settings, RECORDS, records(1, "second"))
         assert wait_until(lambda: stored(store, "second") == 1, SECONDS_MAX)
     assert again.counts.rows["records"] == 1, "what was committed is not taken again"
-    assert again.counts.heard == run.counts.heard, "a restart knows when a department was heard"
+    assert again.counts.heard == pytest.approx(run.counts.heard), "a restart knows when a department was heard"
     assert time.time() - SECONDS_MAX < run.counts.heard["tax"] <= time.time()
 
 
