@@ -64,6 +64,9 @@ def run(
 
         ops.run(_settings())
         return 0
+    from stream_processors import memory
+
+    memory.keep()
     from stream_processors import worker
 
     return (worker.run_bare if bare else worker.run)(lane, _settings()) or 0

@@ -10,12 +10,17 @@ import sys
 import threading
 import time
 
+from typing import Any
+
 from schemas.settings import Settings
-from stream_processors.worker import Hosted, build
+from stream_processors import memory
 
 
 def main(name: str, events: int) -> None:
     """`events`: how many to process (for the store: rows to insert) before ending."""
+    memory.keep()  # as `xinliu run` does, before polars is there
+    from stream_processors.worker import build
+
     hosted = build(name, Settings.from_env(os.environ))
     thread = threading.Thread(target=hosted.loop.run, daemon=True)
     thread.start()
@@ -44,7 +49,7 @@ def main(name: str, events: int) -> None:
     )
 
 
-def processed(hosted: Hosted) -> int:
+def processed(hosted: Any) -> int:
     """Events that the lane committed, or rows that the store was told are in."""
     name = "xinliu_store_rows_total" if hosted.name == "store" else "xinliu_events_total"
     total = 0.0

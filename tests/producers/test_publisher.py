@@ -233,6 +233,7 @@ def test_a_broker_that_dies_under_way_costs_no_row(department, broker, tmp_path)
     assert rows_and_parts(department.events()) == Counter((row, 0) for row in range(2, 20_002))
 
 
+@pytest.mark.nightly
 def test_a_broker_that_comes_back_in_time_is_not_noticed(department, broker, tmp_path):
     path = write_registrations(tmp_path / "big.csv", 20_000)
     with publishing(department, path, 0.05, silence_seconds=60) as process:

@@ -180,8 +180,8 @@ def _killed(*_):
     [
         ((publisher._Run, "send"), 0),
         ((publisher._Run, "send_withdrawals"), 3),
-        ((FullList, "finish"), 5),
-        ((Journal, "finish"), 5),
+        pytest.param((FullList, "finish"), 5, marks=pytest.mark.nightly),
+        pytest.param((Journal, "finish"), 5, marks=pytest.mark.nightly),
     ],
     ids=["before the rows", "before the withdrawals", "before it is the last list", "before the journal"],
 )

@@ -300,7 +300,7 @@ _GARBAGE = st.sampled_from(CREDIT_EVENT.names).flatmap(lambda name: st.tuples(st
 _EVENTS = st.lists(st.lists(_GARBAGE, max_size=6).map(lambda changes: event(**dict(changes))), max_size=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_EVENTS)
 def test_each_event_is_exactly_once_on_one_side_whatever_stands_beside_it(events: list[dict[str, Any]]) -> None:
     result = examined(*events)

@@ -72,10 +72,11 @@ def taken(at: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_current_records_are_valid_and_within_their_publication(store: ClickHouse):
+    today = datetime.now(SHANGHAI).date()  # that of the engine's question, not of the start of the run
     rows = [
         record(record_id="1" * 32),
-        record(record_id="2" * 32, published_until=TODAY),
-        record(record_id="3" * 32, published_until=TODAY - timedelta(days=1)),
+        record(record_id="2" * 32, published_until=today),
+        record(record_id="3" * 32, published_until=today - timedelta(days=1)),
         record(record_id="4" * 32, status="annulled"),
         record(record_id="5" * 32, status="superseded", variant_of="1" * 32),
     ]

@@ -55,7 +55,7 @@ events = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.one_of(st.lists(events, min_size=1, max_size=12), st.integers(1, 4)), min_size=1, max_size=6))
 def test_whatever_is_reported_the_second_fold_agrees(steps):
     platform = Miniature()
