@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-
 from typing import Any
 
 from schemas.settings import Settings
