@@ -44,6 +44,7 @@ _TEXTS = (
 )
 _PLAIN_TEXTS = ("subject_name", "authority_name", "document_number", "item")
 _CODES = ("subject_ids", "authority_code", "region")
+_REPETITIVE = ("authority_name", "grade", "state", "classes", "legal_bases", "authority_code", "region")
 _WORDS = ("submission", "mapping", "category", "operation", "subject_kind", "faults")  # few different values in a batch
 _AMOUNTS = ("fine_fen", "confiscated_fen", "amount_fen")
 _FIELD_NAME = "^[a-z_]{1,40}$"
@@ -78,7 +79,7 @@ def examine(events: pa.RecordBatch, departments: str | pl.Series, reference: Ref
     frame = pl.DataFrame(pl.from_arrow(events))
     verdict = _Verdict(frame.height)
 
-    verdict.reject("personal_number", screen(frame, (*_TEXTS, *_odd_words(frame)), _CODES))
+    verdict.reject("personal_number", screen(frame, (*_TEXTS, *_odd_words(frame)), _CODES, _REPETITIVE))
     verdict.reject("personal_number", screen_amounts(frame, _AMOUNTS))
     frame, unmarked = _without_markup(frame)
     if unmarked:

@@ -88,13 +88,16 @@ def screen_text(value: str, is_code: bool = False) -> PersonalKind | None:
     return personal_number_as_code(value) if is_code else personal_number_in(plain_text(value))
 
 
-def screen(frame: pl.DataFrame, text_columns: Sequence[str], code_columns: Sequence[str] = ()) -> pl.Series:
+def screen(
+    frame: pl.DataFrame, text_columns: Sequence[str], code_columns: Sequence[str] = (), repetitive: Sequence[str] = ()
+) -> pl.Series:
     """The kind of personal number that each row holds in any of these columns.
 
     Args:
         frame: rows as they came, before any normalisation.
         text_columns: String or List(String) columns of free text, names, document numbers.
         code_columns: String or List(String) columns of identifiers; see `screen_text`.
+        repetitive: those of them that hold few different cells: each is looked at once, which changes no verdict.
 
     Returns:
         A String series `personal`, one row each: null, or one of PERSONAL_KINDS (that of the first column that holds
@@ -106,7 +109,7 @@ def screen(frame: pl.DataFrame, text_columns: Sequence[str], code_columns: Seque
         (code_columns, _suspicious_codes, personal_number_as_code),
     ):
         for name in columns:
-            _screen_column(frame[name], candidates, judge, verdicts)
+            _screen_column(frame[name], candidates, judge, verdicts, name in repetitive)
     if not verdicts:
         return pl.Series("personal", [None], pl.String).new_from_index(0, frame.height)
     kinds: list[PersonalKind | None] = [None] * frame.height
@@ -163,9 +166,12 @@ def _screen_column(
     candidates: Callable[[pl.Series], tuple[Rows, pl.Series]],
     judge: Callable[[str], PersonalKind | None],
     verdicts: dict[int, PersonalKind],
+    repetitive: bool,
 ) -> None:
     """Add the verdicts on one column to those of the columns before it."""
     values, owners = _cells(column)
+    if repetitive and len(candidates(values.unique())[0]) == 0:
+        return
     at, texts = candidates(values)
     if len(at) == 0:
         return

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -32,6 +32,25 @@ if not os.environ.get("XINLIU_NIGHTLY"):
 hypothesis_settings.register_profile("every run", derandomize=True, deadline=None)
 hypothesis_settings.register_profile("nightly", deadline=None)
 hypothesis_settings.load_profile("nightly" if os.environ.get("XINLIU_NIGHTLY") else "every run")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process; and all that ask for the running stack in the same, so that there is one stack."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    folder = Path(__file__).parent
+    files = {path.relative_to(config.rootpath).as_posix() for path in folder.rglob("test_*.py") if _uses_stack(path)}
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "running_stack" if file in files else file
+
+    return ByFile(config, log)
+
+
+def _uses_stack(path: Path) -> bool:
+    return "running_stack" in path.read_text("utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

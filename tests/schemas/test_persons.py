@@ -83,12 +83,14 @@ any_text = st.one_of(st.lists(fragments, max_size=14).map("".join), st.text(max_
 def test_the_columns_say_what_one_text_at_a_time_says(values: list[str], is_code: bool) -> None:
     frame = pl.DataFrame({"value": values, "other": list(reversed(values)), "all": [values] * len(values)})
     columns = ["value", "other", "all"]
-    found = screen(frame, [], columns) if is_code else screen(frame, columns)
+    texts, codes = ([], columns) if is_code else (columns, [])
+    found = screen(frame, texts, codes)
     expected = []
     for row in frame.iter_rows():
         kinds = [screen_text(cell, is_code) for cell in (row[0], row[1], *row[2])]
         expected.append(next((kind for kind in kinds if kind is not None), None))
     assert found.to_list() == expected
+    assert screen(frame, texts, codes, repetitive=columns).to_list() == expected
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,14 @@ def numbered(first: int, last: int) -> list[bytes]:
     return [b"event %d" % number for number in range(first, last)]
 
 
+@pytest.mark.parametrize("topics", [["a"] * 4, ["a", "b", "a", "b"]])
+def test_the_position_behind_a_batch_is_that_of_each_partitions_last_message(topics: list[str]) -> None:
+    partitions, offsets = np.array([0, 1, 1, 0], np.int32), np.array([7, 3, 4, 9])
+    batch = Batch([b""] * 4, [None] * 4, topics, partitions, offsets, np.zeros(4, np.int64))
+    places = zip(topics, partitions.tolist(), strict=True)
+    assert batch.next_offsets() == dict(zip(places, (offsets + 1).tolist(), strict=True))
+
+
 # -- what it promises -------------------------------------------------------------------------------------------------
 
 
