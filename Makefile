@@ -1,6 +1,8 @@
 # Xinliu: `make` prints what there is. Each target does its own set-up.
 PYTHON ?= python3
 VENV := .venv
+# Processes that share the tests: they mostly wait for servers, so one more than there are processors, 4 at most.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 BIN := $(VENV)/bin
 UV_VERSION := $(shell sed -n 's/^uv==\([^ ]*\).*/\1/p' requirements.txt)
 
@@ -30,7 +32,7 @@ check: setup ## lint, format, types, import contracts, contract and docs not sta
 	@$(BIN)/python -m deploy.reference check
 
 test: setup ## all tests, against a real broker and a real engine that they start themselves
-	@$(BIN)/python -m pytest -m "not nightly" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "not nightly" -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 nightly: setup ## the long runs: kill -9 under load, large files, more examples
 	@XINLIU_NIGHTLY=1 $(BIN)/python -m pytest -m nightly -s

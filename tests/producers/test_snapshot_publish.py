@@ -205,9 +205,9 @@ def test_an_interrupted_list_is_completed_by_the_same_command(lister, monkeypatc
 @pytest.mark.parametrize(
     ("where", "withdraws"),
     [
-        ((publisher._Run, "send"), [1, 2]),
+        pytest.param((publisher._Run, "send"), [1, 2], marks=pytest.mark.nightly),
         ((publisher._Run, "send_withdrawals"), [1, 2, 5]),
-        ((FullList, "finish"), [5]),
+        pytest.param((FullList, "finish"), [5], marks=pytest.mark.nightly),
     ],
     ids=["before the rows", "before the withdrawals", "after all"],
 )
