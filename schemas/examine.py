@@ -44,6 +44,7 @@ _TEXTS = (
 )
 _PLAIN_TEXTS = ("subject_name", "authority_name", "document_number", "item")
 _CODES = ("subject_ids", "authority_code", "region")
+# Of both, those in which a batch says few different things.
 _REPETITIVE = ("authority_name", "grade", "state", "classes", "legal_bases", "authority_code", "region")
 _WORDS = ("submission", "mapping", "category", "operation", "subject_kind", "faults")  # few different values in a batch
 _AMOUNTS = ("fine_fen", "confiscated_fen", "amount_fen")

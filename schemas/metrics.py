@@ -163,7 +163,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "xinliu_end_acknowledged_seconds",
         "histogram",
-        "from the report of an event that ended a measure to the word of an enforcement service that it stopped",
+        "from the report of an event that ended a measure to the word of an enforcement service, by its clock, that it "
+        "stopped",
         ("service",),
         _SECONDS_END_TO_END,
     ),

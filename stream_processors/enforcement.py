@@ -45,7 +45,7 @@ from schemas.errors import InputError, Retryable
 from schemas.hashing import partition_of
 from schemas.settings import Settings
 from schemas.topics import ACKS, IN_FORCE
-from stream_processors.in_force import Answer, Binding, Book, Entry, Heartbeat
+from stream_processors.in_force import Answer, Binding, Book, Entry, Heartbeat, is_service_name
 
 __all__ = ["Answer", "Binding", "Ended", "Enforcement"]
 
@@ -97,8 +97,11 @@ class Enforcement:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kafka = kafka if isinstance(kafka, str) else kafka.kafka
-        if service and not service.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise InputError("enforcing measures: a service's name has letters, digits, dots and hyphens only")
+        if service and not is_service_name(service):
+            raise InputError(
+                "enforcing measures: a service's name has up to 64 letters, digits, dots and hyphens, and holds no "
+                "personal number"
+            )
         self._service = service
         self._on_end = on_end
         self._only = None if subject is None else _key_of(subject)

@@ -7,12 +7,21 @@ nothing of a partition for longer than an entry allows does not enforce it. Doub
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, overload
 
+from schemas.persons import screen_text
+
 RECHECK_SECONDS = 60  # where no heartbeat has told yet
+_SERVICE_NAME = re.compile(r"[\w.-]{1,64}")
+
+
+def is_service_name(name: str) -> bool:
+    """Whether a service may go by it: it is shown, and a label of metrics, so it must not hold a personal number."""
+    return _SERVICE_NAME.fullmatch(name) is not None and screen_text(name) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,9 @@ def topic_partitions(settings: Settings, topic: str) -> list[int]:
     try:
         metadata = admin(settings).list_topics(topic, timeout=_ASK_SECONDS).topics[topic]
     except KafkaException as error:
-        raise Retryable(f"asking the broker at {settings.kafka} for {topic}: {error.args[0].str()}") from error
+        raise Retryable(
+            f"asking the broker at {settings.kafka} for {topic}: {error.args[0].str()}; see that it runs and try again"
+        ) from error
     if metadata.error is not None or not metadata.partitions:
         raise Retryable(f"asking the broker at {settings.kafka}: there is no topic {topic}; run xinliu topics apply")
     return sorted(metadata.partitions)
@@ -273,7 +275,8 @@ def _offsets(
     except KafkaException as error:
         topics = ", ".join(sorted({topic for topic, _ in places})[:3])
         raise Retryable(
-            f"asking the broker at {settings.kafka} for the offsets of {topics}: {error.args[0].str()}"
+            f"asking the broker at {settings.kafka} for the offsets of {topics}: {error.args[0].str()}; "
+            "see that it runs and try again"
         ) from error
 
 

@@ -8,7 +8,7 @@ import ctypes
 import os
 from contextlib import suppress
 
-# The C library's, for numpy, Python and Kafka's client: numbers of its header, and the largest that it takes.
+# The C library's, for numpy, Python and Kafka's client; the numbers are those of its malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD = -1, -2
 _MIB = 1 << 20
 # Polars brings an allocator of its own, which reads this when it is loaded.

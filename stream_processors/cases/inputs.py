@@ -29,12 +29,12 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One fact about one subject, with the partition that it came from and the moment of its report (UTC)."""
+    """One fact about one subject: the partition that it came from, and when it was reported (UTC) where that is known."""
 
     partition: int
     subject_key: str
     fact: Evidence | Act | Registration
-    reported_at: datetime = datetime.min
+    reported_at: datetime | None = None
 
 
 def relevant(heads: pl.DataFrame, packs: Packs) -> Rows:

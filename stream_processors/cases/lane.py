@@ -82,7 +82,7 @@ class Cases:
         rows = relevant(pl.DataFrame(pl.from_arrow(decoded.batch)), self._packs)
         some = batch.select(rows)
         news, now = News(), self._now()
-        reported: dict[str, datetime] = {}
+        reported: dict[str, datetime | None] = {}
         for found in inputs([v for v in some.values if v is not None], some.partitions.tolist(), self._packs):
             self._book.learn(found, now, news)
             if not isinstance(found.fact, Registration):

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import faust
+import pyarrow as pa
 import structlog
 from mode import Service
 
@@ -28,6 +29,7 @@ from schemas.reference import load
 from schemas.settings import Settings
 from schemas.topics import ACKS, CONTROL, MEASURES
 from stream_processors.freshness import DAY_SECONDS
+from stream_processors.in_force import is_service_name
 from stream_processors.logging import to_stderr
 from stream_processors.metrics import Registry
 from stream_processors.ops.desk import Desk, Parts
@@ -177,12 +179,23 @@ def _observing(registry: Registry) -> Any:
     async def observe(stream: Any) -> None:
         """What is lost here is lost to a metric only; `xinliu lifted` reads the log."""
         async for value in stream:
-            for row in codec.decode(ACKNOWLEDGEMENT, [value]).batch.to_pylist():
-                if row["case_id"] and row["reported_at"] is not None:
-                    seconds = (row["at"] - row["reported_at"]).total_seconds()
-                    registry.observe("xinliu_end_acknowledged_seconds", (row["service"],), seconds)
+            for service, seconds in seconds_until_stopped(value):
+                registry.observe("xinliu_end_acknowledged_seconds", (service,), seconds)
 
     return observe
+
+
+def seconds_until_stopped(value: bytes | None) -> list[tuple[str, float]]:
+    """Service and seconds from report to stop, where a message of `credit.measures.acks` says so; never raises."""
+    batch = codec.decode(ACKNOWLEDGEMENT, [value]).batch
+    # As numbers: what stands there may be no day that Python knows.
+    times = [batch[name].cast(pa.int64()).to_pylist() for name in ("reported_at", "at")]
+    columns = zip(batch["case_id"].to_pylist(), batch["service"].to_pylist(), *times, strict=True)
+    return [
+        (service, (at - reported) / 1000)
+        for case_id, service, reported, at in columns
+        if case_id and reported is not None and is_service_name(service)
+    ]
 
 
 def die(why: str) -> None:

@@ -3,6 +3,7 @@
 import time
 import uuid
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -11,12 +12,14 @@ from ops_process import ops_running
 from ops_receivers import SECRET, Receiver, encoded, measure, receiver, wait_until
 
 from deploy.local.http import http_get
+from schemas import codec
+from schemas.avro import ACKNOWLEDGEMENT
 from schemas.settings import Settings
 from schemas.topics import ACKS, CONTROL, MEASURES
 from stream_processors import topics
 from stream_processors.control_topic import send_command
 from stream_processors.kafka import end_offsets, topic_partitions
-from stream_processors.ops.app import app_of, parts_of
+from stream_processors.ops.app import app_of, parts_of, seconds_until_stopped
 
 COLUMNS = "id,url,secret_variable,kinds,activities,transitions,since\n"
 
@@ -131,8 +134,25 @@ def test_l6_and_l7_there_is_no_table_and_nothing_that_agents_send(world, monkeyp
     parts.ledger.close()
 
 
+def test_an_acknowledgement_that_nobody_should_have_written_is_no_label_and_no_crash():
+    def said(**different: object) -> bytes:
+        row = {"case_id": "c", "revision": 1, "service": "portal", "at": 1_500, "reported_at": 1_000} | different
+        times = {name: pa.array([row[name]], pa.int64()).cast(pa.timestamp("ms")) for name in ("at", "reported_at")}
+        columns = [
+            pa.array([row[f.name]], f.type) if f.name not in times else times[f.name] for f in ACKNOWLEDGEMENT.arrow
+        ]
+        batch = pa.RecordBatch.from_arrays(columns, schema=ACKNOWLEDGEMENT.arrow)
+        return codec.encode(ACKNOWLEDGEMENT, batch)[0]
+
+    assert seconds_until_stopped(said()) == [("portal", 0.5)]
+    assert seconds_until_stopped(said(at=2**61)) == [("portal", pytest.approx((2**61 - 1_000) / 1000))]
+    for nothing in (said(service="13912345678"), said(service="a b"), said(case_id=""), said(reported_at=None), b"odd"):
+        assert seconds_until_stopped(nothing) == []
+    assert seconds_until_stopped(None) == []
+
+
 def test_how_soon_an_end_has_reached_a_service_is_measured(world):
-    service = f"portal-{uuid.uuid4().hex[:8]}"
+    service = "portal-of-ops"
 
     def measured() -> bytes:
         page = http_get(world.settings.ops_port, "/metrics") or b""
