@@ -29,7 +29,7 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One fact about one subject: the partition that it came from, and when it was reported (UTC) where that is known."""
+    """One fact about one subject, the partition that it came from, and when it was reported (UTC) if that is known."""
 
     partition: int
     subject_key: str
